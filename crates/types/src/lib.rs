@@ -27,6 +27,7 @@
 //! assert_eq!(next.saturating_since(start), Duration::from_millis(20));
 //! ```
 
+mod connection;
 mod epoch;
 mod frame;
 mod id;
@@ -35,6 +36,7 @@ mod seq;
 mod size;
 mod time;
 
+pub use connection::{ConnectionEvent, ConnectionOp, ConnectionState, EncoderTarget, Signal};
 pub use epoch::Epoch;
 pub use frame::{
     AudioCodec, AudioFrame, CELL_BYTES, Coding, EncodedFrame, FrameError, GLYPHS, PictureFormat,

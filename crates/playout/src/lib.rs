@@ -1,0 +1,74 @@
+//! Media out: the stage that mixes a call, and a terminal renderer.
+//!
+//! [`Stage`] is what a host runs. Pictures and sound of all participants go in;
+//! out come one picture of everybody in a grid, one sound for each participant
+//! that has all the others in it, and [`types::MixInfo`] that says who is where
+//! and how loud. [`terminal`] draws a picture with characters.
+//!
+//! Nothing here reads a clock, opens a device or writes to a terminal: time is
+//! an argument, and what is to be shown, heard or written is returned.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use paceline_playout::types::{
+//!     AudioFrame, Frequency, MediaTime, NtpTime, SenderId, WallClock,
+//! };
+//! use paceline_playout::{Stage, StageConfig, StageOutput, Verdict};
+//!
+//! let now = Instant::now();
+//! let wall = WallClock::new(now, NtpTime::from_unix(Duration::from_secs(1_700_000_000)));
+//! let mut stage = Stage::new(now, wall, StageConfig::default());
+//!
+//! let (ann, bob) = (SenderId::new(1), SenderId::new(2));
+//! assert_eq!(stage.add_source(now, ann), Verdict::Accepted);
+//! assert_eq!(stage.add_source(now, bob), Verdict::Accepted);
+//!
+//! // Ann speaks for 20 ms.
+//! let spoken = AudioFrame {
+//!     channels: 1,
+//!     time: MediaTime::new(0, Frequency::AUDIO),
+//!     capture: wall.at(now),
+//!     samples: vec![0.25; 960].into(),
+//! };
+//! assert_eq!(stage.handle_audio(now, ann, spoken), Verdict::Accepted);
+//!
+//! stage.handle_timeout(now);
+//! while let Some(output) = stage.poll_output() {
+//!     if let StageOutput::Audio { for_peer, frame, .. } = output {
+//!         let loudest = frame.samples.iter().copied().fold(0.0, f32::max);
+//!         // Bob hears her; she does not hear herself.
+//!         assert_eq!(loudest, if for_peer == bob { 0.25 } else { 0.0 });
+//!     }
+//! }
+//! assert_eq!(stage.poll_timeout(), Some(now + Duration::from_millis(20)));
+//! ```
+//!
+//! # Where to start reading
+//!
+//! [`Stage`] has the machine and its order of events; `sound.rs` what a source's
+//! queue does when it runs dry or over; `limiter.rs` why nothing is louder than
+//! full scale; `grid.rs` where a tile lies; `scale.rs` how a picture gets its
+//! size. [`terminal`] stands by itself.
+
+mod cadence;
+mod compose;
+mod config;
+mod grid;
+mod limiter;
+mod output;
+mod scale;
+mod sound;
+mod stage;
+pub mod terminal;
+
+pub use config::{ConfigError, StageConfig};
+pub use output::{Kind, SourceStats, StageOutput, StageStats, Verdict};
+pub use paceline_types as types;
+pub use stage::Stage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,6 +64,12 @@ impl SeqExtender {
         self.extend(u64::from(seq), 32)
     }
 
+    /// The highest number so far; zero before the first.
+    #[must_use]
+    pub fn highest(&self) -> SeqNo {
+        SeqNo(self.highest.unwrap_or(0))
+    }
+
     fn extend(&mut self, seq: u64, bits: u32) -> SeqNo {
         let span = 1_u64 << bits;
         let extended = match self.highest {

@@ -1,23 +1,25 @@
 //! What is said about one connection: to it, by it, and to its other end.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// What two peers tell each other, by whatever road, to get connected.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
+#[derive(Clone, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 9429 has no more")]
 pub enum Signal {
     /// The description that answers an offer (RFC 9429 §5.3).
     Answer {
         /// The session description, as SDP.
         sdp: String,
     },
-    /// A way to reach its sender (RFC 8839 §5.1).
+    /// A way to reach its sender, found after its description was sent (RFC 8838).
     Candidate {
-        /// The candidate attribute.
+        /// The candidate attribute (RFC 8839 §5.1); empty after the last one.
         candidate: String,
-        /// The media section it belongs to, by name.
+        /// The media section it belongs to, by name (RFC 5888 §4).
         mid: String,
-        /// The media section it belongs to, by place.
+        /// The media section it belongs to, by place, from 0.
         mline_index: u16,
     },
     /// The description that opens a negotiation (RFC 9429 §5.2).
@@ -25,6 +27,19 @@ pub enum Signal {
         /// The session description, as SDP.
         sdp: String,
     },
+}
+
+impl fmt::Debug for Signal {
+    /// Leaves the contents out: they hold addresses, which do not belong in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { sdp } => write!(f, "Answer({} bytes)", sdp.len()),
+            Self::Candidate { candidate, mline_index, .. } => {
+                write!(f, "Candidate(section {mline_index}, {} bytes)", candidate.len())
+            }
+            Self::Offer { sdp } => write!(f, "Offer({} bytes)", sdp.len()),
+        }
+    }
 }
 
 /// What a connection is asked to do.

@@ -1,0 +1,64 @@
+//! The nouns of a room: who is in it, what he can do, what is passed on.
+
+use paceline_types::{Epoch, PeerId, SenderId, Signal};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{self, Broken};
+
+/// The version of the protocol that `peer.announce` names.
+pub const PROTOCOL: u32 = 1;
+
+/// What a member says it can do. Nobody checks that it is true.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Capabilities {
+    /// Video codecs it can receive, the preferred first, as `"h264"`.
+    pub video: Vec<String>,
+    /// Audio codecs it can receive, the preferred first, as `"opus"`.
+    pub audio: Vec<String>,
+    /// It wants to host; it becomes the host if there is none when it joins.
+    pub host: bool,
+}
+
+impl Capabilities {
+    pub(crate) fn check(&self) -> Result<(), Broken> {
+        limits::check_codecs(&self.video)?;
+        limits::check_codecs(&self.audio)
+    }
+}
+
+/// Somebody in the room.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Member {
+    /// Its session.
+    pub peer: PeerId,
+    /// Its number in the room: from 1, never given to anybody else.
+    pub sender: SenderId,
+    /// What people call it; at most 64 characters, none of them a control character.
+    pub name: String,
+    /// What it says it can do.
+    pub capabilities: Capabilities,
+}
+
+/// Whether a signal is within its bounds.
+pub(crate) fn check_signal(signal: &Signal) -> Result<(), Broken> {
+    match signal {
+        Signal::Answer { sdp } | Signal::Offer { sdp } => limits::check_sdp(sdp),
+        Signal::Candidate { candidate, mid, .. } => limits::check_candidate(candidate, mid),
+    }
+}
+
+/// What a peer learns when it has joined.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Joined {
+    /// The room's UUID. A room ends when its last member leaves; the next one of
+    /// the same name has another.
+    pub session: [u8; 16],
+    /// The number this peer has in the room.
+    pub sender: SenderId,
+    /// Raised by one term at each change of the host.
+    pub epoch: Epoch,
+    /// Who hosts; this peer itself if it offered to and nobody else did.
+    pub host: Option<PeerId>,
+    /// Everybody else in the room.
+    pub members: Vec<Member>,
+}

@@ -1,0 +1,180 @@
+//! The bounds: on what a peer makes us hold, and on what waits for a peer.
+
+use std::time::Duration;
+
+/// Limits on what one peer can make us hold. Whatever breaks one is dropped and
+/// counted; the rest goes on.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use paceline_framing::ReassemblyConfig;
+///
+/// let config = ReassemblyConfig::default().max_age(Duration::from_millis(250));
+/// assert_eq!(config.max_packet_bytes(), 4 << 20);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReassemblyConfig {
+    pub(crate) max_message: usize,
+    pub(crate) max_packet: usize,
+    pub(crate) max_control_packet: usize,
+    pub(crate) max_unfinished: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) max_age: Duration,
+}
+
+impl ReassemblyConfig {
+    /// Bytes of one message. Defaults to 16,384, the size that every data-channel
+    /// implementation sends (RFC 8831 §6.6).
+    ///
+    /// A longer message is dropped: what we accept is what our hello says.
+    #[must_use]
+    pub const fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// Bytes of one media packet, header included. Defaults to 4 MiB: a picture of
+    /// 1024 × 1024 at four bytes a pixel just does not fit.
+    ///
+    /// A larger picture never arrives, however often it is sent.
+    #[must_use]
+    pub const fn max_packet(mut self, bytes: usize) -> Self {
+        self.max_packet = bytes;
+        self
+    }
+
+    /// Bytes of one control packet, header included. Defaults to 64 KiB, which is
+    /// a report on 2,000 streams.
+    ///
+    /// It bounds what a peer can make us parse at once.
+    #[must_use]
+    pub const fn max_control_packet(mut self, bytes: usize) -> Self {
+        self.max_control_packet = bytes;
+        self
+    }
+
+    /// Packets of which some fragments are there. Defaults to 64; a sender that
+    /// interleaves by class has three at a time.
+    ///
+    /// Over it, the oldest is dropped.
+    #[must_use]
+    pub const fn max_unfinished(mut self, packets: usize) -> Self {
+        self.max_unfinished = packets;
+        self
+    }
+
+    /// Bytes to hold for unfinished packets, headers and bookkeeping included.
+    /// Defaults to 8 MiB, two of the largest packets.
+    ///
+    /// Over it, the oldest are dropped. Bookkeeping counts so that a flood of tiny
+    /// fragments is not free.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// How long to wait for the rest of a packet. Defaults to 500 ms.
+    ///
+    /// Media that takes longer has missed its playout time; on a link so slow,
+    /// large pictures never arrive.
+    #[must_use]
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// The limit on a media packet, for our hello.
+    #[must_use]
+    pub const fn max_packet_bytes(&self) -> usize {
+        self.max_packet
+    }
+}
+
+impl Default for ReassemblyConfig {
+    fn default() -> Self {
+        Self {
+            max_message: 16_384,
+            max_packet: 4 << 20,
+            max_control_packet: 64 << 10,
+            max_unfinished: 64,
+            max_bytes: 8 << 20,
+            max_age: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Limits on what waits for one peer.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use paceline_framing::InterleaverConfig;
+///
+/// let config = InterleaverConfig::default().max_video_age(Duration::from_millis(100));
+/// ```
+#[derive(Clone, Debug)]
+pub struct InterleaverConfig {
+    pub(crate) max_audio_age: Duration,
+    pub(crate) max_control_bytes: usize,
+    pub(crate) max_video_age: Duration,
+    pub(crate) max_video_bytes: usize,
+}
+
+impl InterleaverConfig {
+    /// How long sound may wait. Defaults to 400 ms, the most that ITU-T G.114
+    /// tolerates from mouth to ear.
+    ///
+    /// Older sound is dropped, oldest first: the listener hears a gap, and what
+    /// comes after it in time.
+    #[must_use]
+    pub const fn max_audio_age(mut self, age: Duration) -> Self {
+        self.max_audio_age = age;
+        self
+    }
+
+    /// Bytes of control that may wait, and as many of bulk. Defaults to 256 KiB,
+    /// far more than a call makes in the time after which a silent peer is gone.
+    ///
+    /// Over it [`push`](crate::Interleaver::push) answers
+    /// [`Verdict::Full`](crate::Verdict::Full): nothing of these is ever left out,
+    /// so the peer is to be given up.
+    #[must_use]
+    pub const fn max_control_bytes(mut self, bytes: usize) -> Self {
+        self.max_control_bytes = bytes;
+        self
+    }
+
+    /// How long a picture may wait. Defaults to 250 ms.
+    ///
+    /// An older one is shed, and with it all that cannot be decoded without it. A
+    /// shorter wait makes a slow link choppier, a longer one more delayed.
+    #[must_use]
+    pub const fn max_video_age(mut self, age: Duration) -> Self {
+        self.max_video_age = age;
+        self
+    }
+
+    /// Bytes of pictures that may wait. Defaults to 1 MiB: 250 ms at 32 Mbit/s.
+    ///
+    /// Over it pictures are shed, oldest first. The newest may be larger than this
+    /// if it waits alone, or a large picture would never be seen; so a peer that
+    /// takes nothing costs this much, or one picture and what is left of another.
+    #[must_use]
+    pub const fn max_video_bytes(mut self, bytes: usize) -> Self {
+        self.max_video_bytes = bytes;
+        self
+    }
+}
+
+impl Default for InterleaverConfig {
+    fn default() -> Self {
+        Self {
+            max_audio_age: Duration::from_millis(400),
+            max_control_bytes: 256 << 10,
+            max_video_age: Duration::from_millis(250),
+            max_video_bytes: 1 << 20,
+        }
+    }
+}

@@ -231,6 +231,12 @@ impl<T> JitterBuffer<T> {
         Some(self.transit.as_ref()?.earliest(time) + self.delay)
     }
 
+    /// How long it delays by itself, without what lip sync adds.
+    #[must_use]
+    pub const fn own_delay(&self) -> Duration {
+        self.delay
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {

@@ -1,0 +1,78 @@
+//! The bounds of a node.
+
+use std::time::Duration;
+
+use paceline_jitter::{JitterConfig, SyncConfig};
+use paceline_mesh::MeshConfig;
+
+/// The bounds of a node, most of them those of the machines it is made of.
+///
+/// ```
+/// use paceline_session::{MeshConfig, SessionConfig};
+///
+/// let config = SessionConfig::default().mesh(MeshConfig::default().max_peers(3));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SessionConfig {
+    pub(crate) mesh: MeshConfig,
+    pub(crate) jitter: JitterConfig,
+    pub(crate) sync: SyncConfig,
+    pub(crate) steering: SteeringConfig,
+}
+
+impl SessionConfig {
+    /// How connections are kept.
+    #[must_use]
+    pub fn mesh(mut self, config: MeshConfig) -> Self {
+        self.mesh = config;
+        self
+    }
+
+    /// How long frames wait before they are played. Each of the two buffers on the
+    /// way through a host (member → host, host → member) has these bounds, so what
+    /// is set here counts twice from mouth to ear.
+    #[must_use]
+    pub fn jitter(mut self, config: JitterConfig) -> Self {
+        self.jitter = config;
+        self
+    }
+
+    /// How far lip sync may hold a stream back.
+    #[must_use]
+    pub fn sync(mut self, config: SyncConfig) -> Self {
+        self.sync = config;
+        self
+    }
+
+    /// How often one encoder makes a keyframe on request. Defaults to every 500 ms.
+    ///
+    /// Requests in between are answered together at its end: a keyframe costs ten
+    /// times a frame, and a peer that asks all the time must not have it.
+    #[must_use]
+    pub fn keyframe_interval(mut self, interval: Duration) -> Self {
+        self.steering.keyframe_interval = interval;
+        self
+    }
+
+    /// How often receivers report what they got. Defaults to 1 s.
+    #[must_use]
+    pub fn report_interval(mut self, interval: Duration) -> Self {
+        self.steering.report_interval = interval;
+        self
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SteeringConfig {
+    pub(crate) keyframe_interval: Duration,
+    pub(crate) report_interval: Duration,
+}
+
+impl Default for SteeringConfig {
+    fn default() -> Self {
+        Self {
+            keyframe_interval: Duration::from_millis(500),
+            report_interval: Duration::from_secs(1),
+        }
+    }
+}

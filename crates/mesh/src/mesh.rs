@@ -438,7 +438,12 @@ impl Mesh {
             }
             // The caller decides whether there is another try; the signalling
             // server tells when he has left.
-            Side::Callee if attempt < self.config.retries => known.state = ConnectionState::New,
+            Side::Callee if attempt < self.config.retries => {
+                known.state = ConnectionState::New;
+                // But not for ever: he may have given up after fewer breaks than we saw.
+                let patience = self.config.open_timeout + REDIAL_STEP * self.config.retries;
+                known.open_by = Some(now + patience);
+            }
             _ => self.gone(peer, reason),
         }
     }

@@ -1,6 +1,6 @@
 //! The composition.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -285,6 +285,8 @@ struct Room {
     epoch: Epoch,
     host: Option<PeerId>,
     members: BTreeMap<PeerId, Member>,
+    /// Whose connection the owner was told of, and not of its end.
+    told: BTreeSet<PeerId>,
 }
 
 impl Session {
@@ -376,7 +378,8 @@ impl Session {
         let identity = Identity { session, peer: self.peer, sender, role };
         let mut mesh = Mesh::new(now, identity, self.config.mesh.clone());
         mesh.set_epoch(epoch);
-        let mut room = Room { mesh, sender, epoch, host, members: BTreeMap::new() };
+        let mut room =
+            Room { mesh, sender, epoch, host, members: BTreeMap::new(), told: BTreeSet::new() };
         self.outputs.push_back(Output::Role { role, epoch });
         self.event(Event::HostChanged { host });
         for member in members {
@@ -432,11 +435,12 @@ impl Session {
         sender: SenderId,
         reason: &str,
     ) {
-        let was_connected = room.mesh.connected().any(|other| other == peer);
+        // A connection that is being made again counts: its end was not told.
+        let was_told = room.told.remove(&peer);
         room.mesh.hang_up(now, peer, ByeReason::Leaving);
         self.receiver.forget(sender);
         self.reports.retain(|&(other, _), _| other != peer);
-        if was_connected {
+        if was_told {
             self.event(Event::Disconnected { peer, sender, reason: reason.to_owned() });
         }
     }
@@ -490,11 +494,13 @@ impl Session {
                     let state = Control::TrackState { stream, enabled: false };
                     room.mesh.send_control(now, peer, state);
                 }
+                room.told.insert(peer);
                 self.event(Event::Connected { peer, sender });
             }
             mesh::Event::Gone { peer, sender, reason } => {
                 self.receiver.forget(sender);
                 self.reports.retain(|&(other, _), _| other != peer);
+                room.told.remove(&peer);
                 self.event(Event::Disconnected { peer, sender, reason });
             }
             mesh::Event::NeedsKeyframe { .. } => {

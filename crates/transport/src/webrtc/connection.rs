@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -136,6 +137,10 @@ async fn build(
         // An mDNS socket joins a multicast group, which fails where there is only
         // a loopback interface.
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
+        // A check that overtakes the candidate it comes from makes that candidate
+        // peer-reflexive, and ICE would wait a second for something better before
+        // it nominates it: seen in 18 of 300 connections on loopback, 0 without.
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
         .with_include_loopback_candidate(config.bind.is_loopback());
     let connection = PeerConnectionBuilder::new()
         .with_configuration(

@@ -1,0 +1,102 @@
+//! What a world is made of.
+
+use paceline_playout::StageConfig;
+use paceline_session::{MeshConfig, SessionConfig};
+
+use crate::mark;
+use crate::netem::LinkConfig;
+use crate::network::MAX_OUTSTANDING;
+use crate::source::FRAME_RATE;
+
+/// A world's seed, its links, and what its nodes are.
+///
+/// ```
+/// use paceline_sim::{LinkConfig, WorldConfig};
+///
+/// let config = WorldConfig::default().seed(7).link(LinkConfig::bad());
+/// ```
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    pub(crate) seed: u64,
+    pub(crate) link: LinkConfig,
+    pub(crate) mesh: MeshConfig,
+    pub(crate) session: SessionConfig,
+    pub(crate) seats: u16,
+}
+
+impl WorldConfig {
+    /// What decides every random number. Defaults to 1.
+    ///
+    /// The same seed, config and calls give the same call, to the bit.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The link between any two nodes. Defaults to [`LinkConfig::lan`].
+    ///
+    /// The way to the signalling server is another: 20 ms each way, nothing lost.
+    #[must_use]
+    pub const fn link(mut self, link: LinkConfig) -> Self {
+        self.link = link;
+        self
+    }
+
+    /// How each node keeps its connections. Defaults to that of [`MeshConfig`],
+    /// with 128 KiB for `max_outstanding`.
+    ///
+    /// Uncompressed sound is 1.6 Mbit/s, thirty times Opus: a round trip of the
+    /// worse links holds more of it than the usual 32 KiB. Above 256 KiB, messages
+    /// are refused and count as errors.
+    #[must_use]
+    pub fn mesh(mut self, mesh: MeshConfig) -> Self {
+        self.mesh = mesh;
+        self
+    }
+
+    /// Every other bound of a node. Defaults to those of [`SessionConfig`]. Its
+    /// mesh is not looked at: [`mesh`](Self::mesh) has that.
+    #[must_use]
+    pub fn session(mut self, session: SessionConfig) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Participants whose pictures the mix can show in full size. Defaults to 4;
+    /// from 1 to 32.
+    ///
+    /// The mix is made that large. With more participants their pictures shrink,
+    /// and the marks in them cannot be read any more.
+    ///
+    /// # Panics
+    ///
+    /// If it is not within 1 to 32.
+    #[must_use]
+    pub const fn seats(mut self, seats: u16) -> Self {
+        assert!(seats >= 1 && seats <= 32, "a stage has 1 to 32 sources");
+        self.seats = seats;
+        self
+    }
+
+    pub(crate) fn node(&self) -> (SessionConfig, StageConfig) {
+        let side = (1..).find(|side| side * side >= self.seats).unwrap_or(self.seats);
+        let stage = StageConfig::default()
+            .frame_rate(FRAME_RATE)
+            .width(side * mark::WIDTH)
+            .height(side * mark::HEIGHT);
+        (self.session.clone().mesh(self.mesh.clone()), stage)
+    }
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            link: LinkConfig::lan(),
+            mesh: MeshConfig::default().max_outstanding(MAX_OUTSTANDING / 2),
+            session: SessionConfig::default(),
+            seats: 4,
+        }
+    }
+}

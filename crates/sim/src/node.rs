@@ -1,0 +1,293 @@
+//! One participant: the facade's driver, with the world's time and network.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use paceline_codec::Pcm;
+use paceline_playout::StageConfig;
+use paceline_session::{Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig};
+use paceline_signaling::{
+    Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnId, Joined,
+};
+use paceline_transport::{SendError, Transport};
+use paceline_types::{PeerId, SenderId, SeqNo, Signal, StreamId};
+
+use crate::playout::{FromStage, Playout, encode_picture, encode_sound};
+use crate::source::Source;
+use crate::switchboard::{Heard, Switchboard};
+use crate::{Network, Random, epoch};
+
+/// What a node needs of the world around it.
+#[derive(Debug)]
+pub(crate) struct Wires<'a> {
+    pub(crate) network: &'a mut Network,
+    pub(crate) switchboard: &'a mut Switchboard,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) peer: PeerId,
+    pub(crate) conn: ConnId,
+    pub(crate) session: Session,
+    pub(crate) playout: Playout,
+    /// Since the epoch.
+    pub(crate) events: Vec<(Duration, Event)>,
+    /// From the join to the first connection.
+    pub(crate) connect: Option<Duration>,
+    /// Things that should not happen to anybody who does as he should.
+    pub(crate) errors: u64,
+    /// Our number, once we are in the room.
+    pub(crate) us: Option<SenderId>,
+    began: Instant,
+    client: Client,
+    random: Random,
+    source: Option<Source>,
+    sound: Pcm,
+    picture_seq: SeqNo,
+    sound_seq: SeqNo,
+    in_room: bool,
+    left: bool,
+}
+
+/// Who joins, and how.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    pub(crate) name: String,
+    pub(crate) host: bool,
+    pub(crate) conn: ConnId,
+    pub(crate) random: Random,
+    pub(crate) session: SessionConfig,
+    pub(crate) stage: StageConfig,
+}
+
+impl Node {
+    pub(crate) fn new(now: Instant, joining: Joining, wires: &mut Wires<'_>) -> Self {
+        let Joining { name, host, conn, mut random, session, stage } = joining;
+        let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
+        let peer = PeerId::from_random(id.to_be_bytes());
+        let capabilities = Capabilities { host, ..Capabilities::default() };
+        let mut client =
+            Client::new(ClientConfig::new(peer, name.clone()).capabilities(capabilities));
+        client.handle_open();
+        let mut node = Self {
+            name,
+            peer,
+            conn,
+            session: Session::new(peer, session),
+            playout: Playout::new(stage),
+            events: Vec::new(),
+            connect: None,
+            errors: 0,
+            us: None,
+            began: now,
+            client,
+            random,
+            source: None,
+            sound: Pcm::new(1).expect("one channel is a layout"),
+            picture_seq: SeqNo::default(),
+            sound_seq: SeqNo::default(),
+            in_room: false,
+            left: false,
+        };
+        node.drain(now, wires);
+        node
+    }
+
+    /// Takes in what the signalling server said.
+    pub(crate) fn handle_heard(&mut self, now: Instant, heard: Heard, wires: &mut Wires<'_>) {
+        match heard {
+            // Who has left is not told any more. Connections that are up stay up.
+            Heard::Closed => {}
+            Heard::Text(_) if self.left => {}
+            Heard::Text(text) => {
+                self.errors += u64::from(self.client.handle_text(&text).is_err());
+                self.drain(now, wires);
+            }
+        }
+    }
+
+    /// Does what is due by `now`, and takes in what the network brought.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, wires: &mut Wires<'_>) {
+        if self.left {
+            return;
+        }
+        self.drain(now, wires);
+        self.publish(now, wires);
+        if self.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.handle(now, Input::Timeout, wires);
+        }
+        // Last, so that what is due now is in the mix.
+        if self.playout.poll_timeout().is_some_and(|at| at <= now) {
+            for output in self.playout.handle_timeout(now) {
+                let input = match output {
+                    FromStage::Encoded { to, frame } => {
+                        Input::Encoded { to: to.map_or(Recipients::All, Recipients::One), frame }
+                    }
+                    FromStage::MixInfo(info) => Input::MixInfo(info),
+                };
+                self.handle(now, input, wires);
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.left {
+            return None;
+        }
+        let session = self.session.poll_timeout().map(|(at, _)| at);
+        let source = self.source.as_ref().map(Source::poll_timeout);
+        [session, source, self.playout.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Leaves the room, and tells everybody.
+    pub(crate) fn leave(&mut self, now: Instant, wires: &mut Wires<'_>) {
+        self.handle(now, Input::Leave, wires);
+        self.client.leave();
+        self.drain(now, wires);
+        self.left = true;
+    }
+
+    pub(crate) fn set_hosting(&mut self, now: Instant, host: bool, wires: &mut Wires<'_>) {
+        self.client.set_hosting(host);
+        self.drain(now, wires);
+    }
+
+    pub(crate) fn signal(
+        &mut self,
+        now: Instant,
+        to: PeerId,
+        signal: Signal,
+        wires: &mut Wires<'_>,
+    ) {
+        self.client.send(to, signal);
+        self.drain(now, wires);
+    }
+
+    pub(crate) fn inject(
+        &self,
+        now: Instant,
+        to: PeerId,
+        message: Bytes,
+        wires: &mut Wires<'_>,
+    ) -> Result<(), SendError> {
+        wires.network.transport(self.peer).try_send(now, to, message)
+    }
+
+    /// Frames that are due go to our own stage if we host, else on their way.
+    fn publish(&mut self, now: Instant, wires: &mut Wires<'_>) {
+        while let Some(picture) = self.source.as_mut().and_then(|source| source.poll_picture(now)) {
+            if self.playout.is_hosting() {
+                self.playout.show_own(now, picture);
+            } else if self.in_room {
+                let frame = encode_picture(StreamId::VIDEO, &mut self.picture_seq, &picture);
+                self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
+            }
+        }
+        while let Some(sound) = self.source.as_mut().and_then(|source| source.poll_sound(now)) {
+            if self.playout.is_hosting() {
+                self.playout.say_own(now, sound);
+            } else if self.in_room {
+                let frame =
+                    encode_sound(&mut self.sound, StreamId::AUDIO, &mut self.sound_seq, &sound);
+                self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: Input, wires: &mut Wires<'_>) {
+        self.session.handle_input(now, input);
+        self.drain(now, wires);
+    }
+
+    /// Moves everything to where it belongs until nothing moves any more.
+    fn drain(&mut self, now: Instant, wires: &mut Wires<'_>) {
+        loop {
+            if let Some(output) = self.session.poll_output() {
+                self.apply(now, output, wires);
+            } else if let Some(output) = self.client.poll_output() {
+                match output {
+                    ClientOutput::Send(text) => wires.switchboard.send(now, self.conn, text),
+                    ClientOutput::Event(event) => self.handle_client(now, event),
+                    _ => {}
+                }
+            } else if let Some((peer, event)) = wires.network.transport(self.peer).poll_event() {
+                self.session.handle_input(now, Input::Connection { peer, event });
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant, output: Output, wires: &mut Wires<'_>) {
+        match output {
+            Output::Connection { peer, op } => {
+                wires.network.transport(self.peer).apply(now, peer, op);
+            }
+            Output::Decode { stream, due, frame } => self.playout.decode(now, stream, due, &frame),
+            Output::Event(event) => self.handle_event(now, event),
+            Output::Lost { stream, count } => self.playout.handle_lost(now, stream, count),
+            Output::Role { role, .. } => {
+                self.playout.set_role(now, role, self.us.unwrap_or_default());
+            }
+            Output::Signal { peer, signal } => self.client.send(peer, signal),
+            // Every frame of a codec that changes nothing is a keyframe.
+            Output::Steer { .. } => {}
+            Output::Transmit { peer, bytes } => {
+                let sent = wires.network.transport(self.peer).try_send(now, peer, bytes);
+                self.errors += u64::from(sent == Err(SendError::Full));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        match &event {
+            Event::Connected { peer, sender } => {
+                self.connect.get_or_insert(now - self.began);
+                self.in_room = true;
+                self.playout.handle_connected(now, *peer, *sender);
+            }
+            Event::Disconnected { sender, .. } => self.playout.handle_gone(now, *sender),
+            Event::TrackState { stream, enabled } => {
+                self.playout.set_enabled(now, *stream, *enabled);
+            }
+            _ => {}
+        }
+        match event {
+            // Ten a second: they are looked at, and not kept.
+            Event::MixInfo(info) => self.playout.senses.handle_mix_info(info),
+            event => self.events.push((now - epoch(), event)),
+        }
+    }
+
+    fn handle_client(&mut self, now: Instant, event: ClientEvent) {
+        let input = match event {
+            ClientEvent::Host { host, epoch } => Input::Host { host, epoch },
+            ClientEvent::Joined(joined) => {
+                self.us = Some(joined.sender);
+                self.source = Some(Source::new(now, joined.sender, &mut self.random));
+                Input::Joined(roster_of(joined))
+            }
+            ClientEvent::PeerJoined(member) => Input::MemberJoined(member_of(member)),
+            ClientEvent::PeerLeft { peer, .. } => Input::MemberLeft(peer),
+            ClientEvent::Signal { from, signal } => Input::Signal { peer: from, signal },
+            // Refusals: of us, of our wish to host, of a signal.
+            _ => {
+                self.errors += 1;
+                return;
+            }
+        };
+        self.session.handle_input(now, input);
+    }
+}
+
+fn roster_of(joined: Joined) -> Roster {
+    let Joined { session, sender, epoch, host, members, .. } = joined;
+    Roster { session, sender, epoch, host, members: members.into_iter().map(member_of).collect() }
+}
+
+fn member_of(member: paceline_signaling::Member) -> Member {
+    let paceline_signaling::Member { peer, sender, name, .. } = member;
+    Member { peer, sender, name }
+}

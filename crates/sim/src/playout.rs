@@ -1,0 +1,276 @@
+//! What is due is decoded; the host mixes. The facade's stage thread, without the
+//! thread.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use paceline_codec::{AudioDecoder, AudioEncoder, PassThrough, Pcm, VideoDecoder, VideoEncoder};
+use paceline_playout::{Kind, Stage, StageConfig, StageOutput};
+use paceline_session::Role;
+use paceline_types::{
+    AudioFrame, EncodedFrame, Frequency, MediaTime, MixInfo, PeerId, SenderId, SeqNo, StreamId,
+    StreamKey, VideoFrame,
+};
+
+use crate::senses::Senses;
+use crate::wall_clock;
+
+/// What the session is to send.
+#[derive(Debug)]
+pub(crate) enum FromStage {
+    Encoded { to: Option<PeerId>, frame: EncodedFrame },
+    MixInfo(MixInfo),
+}
+
+#[derive(Debug)]
+pub(crate) struct Playout {
+    config: StageConfig,
+    us: SenderId,
+    peers: BTreeMap<SenderId, PeerId>,
+    hosting: Option<Hosting>,
+    sound: Pcm,
+    pub(crate) senses: Senses,
+    /// Frames that the session said are missing.
+    pub(crate) lost: u64,
+    /// Frames that could not be decoded.
+    pub(crate) errors: u64,
+}
+
+/// What there is only while we host.
+#[derive(Debug)]
+struct Hosting {
+    stage: Stage,
+    pictures: SeqNo,
+    /// By receiver.
+    sounds: BTreeMap<SenderId, SeqNo>,
+}
+
+impl Playout {
+    pub(crate) fn new(config: StageConfig) -> Self {
+        Self {
+            config,
+            us: SenderId::default(),
+            peers: BTreeMap::new(),
+            hosting: None,
+            sound: Pcm::new(1).expect("one channel is a layout"),
+            senses: Senses::new(),
+            lost: 0,
+            errors: 0,
+        }
+    }
+
+    pub(crate) fn set_role(&mut self, now: Instant, role: Role, us: SenderId) {
+        self.us = us;
+        self.senses.forget_layouts();
+        self.hosting = (role == Role::Host).then(|| {
+            let mut stage = Stage::new(now, wall_clock(), self.config.clone());
+            for &sender in [us].iter().chain(self.peers.keys()) {
+                // A full stage counts it.
+                let _ = stage.add_source(now, sender);
+            }
+            Hosting { stage, pictures: SeqNo::default(), sounds: BTreeMap::new() }
+        });
+    }
+
+    pub(crate) fn handle_connected(&mut self, now: Instant, peer: PeerId, sender: SenderId) {
+        self.forget(now, sender);
+        self.peers.insert(sender, peer);
+        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+            let _ = stage.add_source(now, sender);
+        }
+    }
+
+    pub(crate) fn handle_gone(&mut self, now: Instant, sender: SenderId) {
+        self.forget(now, sender);
+        self.peers.remove(&sender);
+    }
+
+    fn forget(&mut self, now: Instant, sender: SenderId) {
+        if let Some(Hosting { stage, sounds, .. }) = &mut self.hosting {
+            stage.remove_source(now, sender);
+            sounds.remove(&sender);
+        }
+    }
+
+    pub(crate) fn set_enabled(&mut self, now: Instant, stream: StreamKey, enabled: bool) {
+        let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
+        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+            stage.set_enabled(now, stream.sender, kind, enabled);
+        }
+    }
+
+    /// Decodes a frame that is due.
+    pub(crate) fn decode(
+        &mut self,
+        now: Instant,
+        key: StreamKey,
+        due: Instant,
+        frame: &EncodedFrame,
+    ) {
+        let at = now.max(due);
+        if frame.coding.is_audio() {
+            match self.sound.decode(frame) {
+                Ok(sound) => self.play(now, key, at, sound, false),
+                Err(_) => {
+                    self.errors += 1;
+                    self.conceal(now, key, 1);
+                }
+            }
+        } else {
+            match PassThrough.decode(frame) {
+                Ok(Some(picture)) if key.stream == StreamId::MIX_VIDEO => {
+                    self.senses.see(at, &picture);
+                }
+                Ok(Some(picture)) => self.show(now, key.sender, picture),
+                Ok(None) => {}
+                Err(_) => self.errors += 1,
+            }
+        }
+    }
+
+    /// Sound that is missing is made up; a picture that is missing just stays.
+    pub(crate) fn handle_lost(&mut self, now: Instant, key: StreamKey, count: u64) {
+        self.lost += count;
+        if matches!(key.stream, StreamId::AUDIO | StreamId::MIX_AUDIO) {
+            self.conceal(now, key, count.min(MAX_CONCEALED));
+        }
+    }
+
+    fn conceal(&mut self, now: Instant, key: StreamKey, count: u64) {
+        for _ in 0..count {
+            let time = MediaTime::new(0, Frequency::AUDIO);
+            let sound = self.sound.conceal(time, wall_clock().at(now));
+            self.play(now, key, now, sound, true);
+        }
+    }
+
+    fn play(
+        &mut self,
+        now: Instant,
+        key: StreamKey,
+        at: Instant,
+        sound: AudioFrame,
+        concealed: bool,
+    ) {
+        if key.stream == StreamId::MIX_AUDIO {
+            self.senses.hear(at, &sound, concealed);
+        } else {
+            self.say(now, key.sender, sound);
+        }
+    }
+
+    pub(crate) fn is_hosting(&self) -> bool {
+        self.hosting.is_some()
+    }
+
+    /// Puts a picture on the stage, ours or another's.
+    fn show(&mut self, now: Instant, sender: SenderId, picture: VideoFrame) {
+        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+            // Refusals are counted by the stage.
+            let _ = stage.handle_video(now, sender, picture);
+        }
+    }
+
+    /// Puts a sound on the stage, ours or another's.
+    fn say(&mut self, now: Instant, sender: SenderId, sound: AudioFrame) {
+        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+            let _ = stage.handle_audio(now, sender, sound);
+        }
+    }
+
+    pub(crate) fn show_own(&mut self, now: Instant, picture: VideoFrame) {
+        self.show(now, self.us, picture);
+    }
+
+    pub(crate) fn say_own(&mut self, now: Instant, sound: AudioFrame) {
+        self.say(now, self.us, sound);
+    }
+
+    /// Lets the stage make what is due. We see and hear our part; the rest is to
+    /// be sent.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<FromStage> {
+        let Some(hosting) = &mut self.hosting else { return Vec::new() };
+        hosting.stage.handle_timeout(now);
+        let mut to_send = Vec::new();
+        let mut shown = Vec::new();
+        while let Some(output) = hosting.stage.poll_output() {
+            match output {
+                StageOutput::Audio { for_peer, frame, .. } if for_peer == self.us => {
+                    self.senses.hear(now, &frame, false);
+                }
+                StageOutput::Audio { for_peer, frame, .. } => {
+                    if let Some(&peer) = self.peers.get(&for_peer) {
+                        let seq = hosting.sounds.entry(for_peer).or_default();
+                        let frame = encode_sound(&mut self.sound, StreamId::MIX_AUDIO, seq, &frame);
+                        to_send.push(FromStage::Encoded { to: Some(peer), frame });
+                    }
+                }
+                StageOutput::MixInfo(info) => {
+                    self.senses.handle_mix_info(info.clone());
+                    to_send.push(FromStage::MixInfo(info));
+                }
+                StageOutput::Picture(picture) => {
+                    if !self.peers.is_empty() {
+                        let seq = &mut hosting.pictures;
+                        let frame = encode_picture(StreamId::MIX_VIDEO, seq, &picture);
+                        to_send.push(FromStage::Encoded { to: None, frame });
+                    }
+                    shown.push(picture);
+                }
+                _ => {}
+            }
+        }
+        // What is where in a picture is told after it.
+        for picture in shown {
+            self.senses.see(now, &picture);
+        }
+        to_send
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.hosting.as_ref()?.stage.poll_timeout()
+    }
+}
+
+/// The picture as a frame of `stream`, with the next number.
+pub(crate) fn encode_picture(
+    stream: StreamId,
+    seq: &mut SeqNo,
+    picture: &VideoFrame,
+) -> EncodedFrame {
+    let encoded =
+        PassThrough.encode(picture).ok().flatten().expect("nothing is refused or skipped");
+    let frame = EncodedFrame {
+        stream,
+        seq: *seq,
+        time: picture.time(),
+        capture: picture.capture(),
+        coding: encoded.coding,
+        data: encoded.data,
+    };
+    *seq = seq.next();
+    frame
+}
+
+/// The sound as a frame of `stream`, with the next number.
+pub(crate) fn encode_sound(
+    encoder: &mut Pcm,
+    stream: StreamId,
+    seq: &mut SeqNo,
+    sound: &AudioFrame,
+) -> EncodedFrame {
+    let encoded = AudioEncoder::encode(encoder, sound).expect("20 ms of one channel fit");
+    let frame = EncodedFrame {
+        stream,
+        seq: *seq,
+        time: sound.time,
+        capture: sound.capture,
+        coding: encoded.coding,
+        data: encoded.data,
+    };
+    *seq = seq.next();
+    frame
+}
+
+/// As in the facade: 200 ms for one gap.
+const MAX_CONCEALED: u64 = 10;

@@ -1,0 +1,292 @@
+//! Messages over packets that get lost: both ends of what SCTP does below a data
+//! channel, as far as it can be felt above.
+//!
+//! A message is cut into segments, numbered through. The receiver acknowledges
+//! what it has and hands messages over in order only, so one lost segment holds up
+//! all that follows. A link never reorders, so whatever was sent before something
+//! that arrived, and did not arrive itself, is lost: the sender knows a round trip
+//! and a little after it sent it, and sends it again at once. RFC 9260 §7.2.4
+//! waits for three reports of a gap, and for a timer of a second when what is sent
+//! again gets lost as well; finding that as quickly as the first time is RACK's way
+//! (RFC 8985). When nothing is acknowledged at all, the oldest segment is sent
+//! again as a probe (RFC 9002 §6.2).
+//!
+//! There is no congestion window: how much is under way is for the owner to bound.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// A piece of a message that fits a packet. It carries no bytes of its own: the
+/// last piece of a message carries all of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    number: u64,
+    ends: Option<Bytes>,
+}
+
+/// A segment on its way, for the first time or again.
+#[derive(Clone, Debug)]
+pub(crate) struct Data {
+    /// Counts transmissions, so that a segment's first and second are two things.
+    transmission: u64,
+    segment: Segment,
+}
+
+/// What the receiver has.
+#[derive(Clone, Debug)]
+pub(crate) struct Ack {
+    /// Every segment before this one.
+    next: u64,
+    /// And these.
+    held: Vec<u64>,
+    /// The transmission that came last.
+    transmission: u64,
+}
+
+/// The sending end.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    next_segment: u64,
+    next_transmission: u64,
+    /// By transmission.
+    flight: VecDeque<Flight>,
+    /// Messages not acknowledged yet: the number of the last segment, and bytes.
+    messages: VecDeque<(u64, usize)>,
+    outstanding: usize,
+    rtt: Option<Rtt>,
+    probe_at: Option<Instant>,
+    probes: u32,
+    outputs: VecDeque<Data>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    transmission: u64,
+    sent: Instant,
+    segment: Segment,
+}
+
+/// RFC 6298 §2.
+#[derive(Clone, Copy, Debug)]
+struct Rtt {
+    smoothed: Duration,
+    variation: Duration,
+}
+
+impl Outbox {
+    /// Takes a message in.
+    pub(crate) fn push(&mut self, now: Instant, message: Bytes) {
+        let segments = message.len().div_ceil(SEGMENT).max(1) as u64;
+        let last = self.next_segment + segments - 1;
+        self.messages.push_back((last, message.len()));
+        self.outstanding += message.len();
+        for number in self.next_segment..=last {
+            let ends = (number == last).then(|| message.clone());
+            self.transmit(now, Segment { number, ends });
+        }
+        self.next_segment = last + 1;
+        if self.probe_at.is_none() {
+            self.restart_timer(now);
+        }
+    }
+
+    /// Takes in what the other end has; the bytes of messages that it has whole,
+    /// with all before them, and not until now.
+    pub(crate) fn handle_ack(&mut self, now: Instant, ack: &Ack) -> usize {
+        if let Some(latest) = self.flight.iter().find(|f| f.transmission == ack.transmission) {
+            self.rtt = Some(Rtt::update(self.rtt, now - latest.sent));
+        }
+        let mut lost = Vec::new();
+        self.flight.retain(|Flight { transmission, segment, .. }| {
+            let has = segment.number < ack.next || ack.held.contains(&segment.number);
+            let is_lost = !has && *transmission < ack.transmission;
+            if is_lost {
+                lost.push(segment.clone());
+            }
+            !has && !is_lost
+        });
+        for segment in lost {
+            self.transmit(now, segment);
+        }
+        let mut freed = 0;
+        while let Some((_, bytes)) = self.messages.pop_front_if(|(last, _)| *last < ack.next) {
+            freed += bytes;
+        }
+        self.outstanding -= freed;
+        self.probes = 0;
+        self.restart_timer(now);
+        freed
+    }
+
+    /// Probes if nothing has been acknowledged for too long.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.probe_at.is_some_and(|at| at <= now)
+            && let Some(Flight { segment, .. }) = self.flight.pop_front()
+        {
+            self.probes += 1;
+            self.transmit(now, segment);
+            self.restart_timer(now);
+        }
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Data> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
+        self.probe_at
+    }
+
+    /// Bytes of messages that are not acknowledged.
+    pub(crate) const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    fn transmit(&mut self, now: Instant, segment: Segment) {
+        let transmission = self.next_transmission;
+        self.next_transmission += 1;
+        self.flight.push_back(Flight { transmission, sent: now, segment: segment.clone() });
+        self.outputs.push_back(Data { transmission, segment });
+    }
+
+    /// As T3-rtx of RFC 9260 §6.3.2: it runs while something is under way, and
+    /// anew from each acknowledgement.
+    fn restart_timer(&mut self, now: Instant) {
+        let wait = self.rtt.map_or(FIRST_PROBE, Rtt::probe_after) * (1 << self.probes.min(8));
+        self.probe_at = (!self.flight.is_empty()).then(|| now + wait.min(LAST_PROBE));
+    }
+}
+
+impl Rtt {
+    fn update(before: Option<Self>, sample: Duration) -> Self {
+        let Some(Self { smoothed, variation }) = before else {
+            return Self { smoothed: sample, variation: sample / 2 };
+        };
+        Self {
+            smoothed: smoothed * 7 / 8 + sample / 8,
+            variation: variation * 3 / 4 + smoothed.abs_diff(sample) / 4,
+        }
+    }
+
+    fn probe_after(self) -> Duration {
+        self.smoothed + (4 * self.variation).max(Duration::from_millis(1))
+    }
+}
+
+/// The receiving end.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    next: u64,
+    held: BTreeMap<u64, Segment>,
+    /// The last transmission, while it is not acknowledged.
+    unacknowledged: Option<u64>,
+}
+
+impl Inbox {
+    /// Takes in a segment; the messages that are whole now.
+    pub(crate) fn handle_data(&mut self, data: Data) -> Vec<Bytes> {
+        let Data { transmission, segment } = data;
+        self.unacknowledged = Some(transmission);
+        if segment.number >= self.next {
+            self.held.insert(segment.number, segment);
+        }
+        let mut messages = Vec::new();
+        while let Some(segment) = self.held.remove(&self.next) {
+            self.next += 1;
+            messages.extend(segment.ends);
+        }
+        messages
+    }
+
+    /// Takes what is to be told the sender, once for all that came at an instant.
+    pub(crate) fn poll_ack(&mut self) -> Option<Ack> {
+        let transmission = self.unacknowledged.take()?;
+        Some(Ack { next: self.next, held: self.held.keys().copied().collect(), transmission })
+    }
+}
+
+/// Payload of a packet: what fits the 1,280 bytes that every IPv6 link carries,
+/// after the headers of IP, UDP, DTLS and SCTP.
+const SEGMENT: usize = 1_200;
+
+/// Until there is a round trip to go by: a little more than one of the worst preset.
+const FIRST_PROBE: Duration = Duration::from_millis(400);
+
+/// Probes are a second apart at most, so that a link that heals is noticed soon.
+const LAST_PROBE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epoch;
+
+    fn message(byte: u8, len: usize) -> Bytes {
+        vec![byte; len].into()
+    }
+
+    fn drain(outbox: &mut Outbox) -> Vec<Data> {
+        std::iter::from_fn(|| outbox.poll_output()).collect()
+    }
+
+    #[test]
+    fn what_follows_a_lost_segment_waits_for_it() {
+        let (mut outbox, mut inbox) = (Outbox::default(), Inbox::default());
+        outbox.push(epoch(), message(1, 3_000));
+        outbox.push(epoch(), message(2, 100));
+        let sent = drain(&mut outbox);
+        assert_eq!(sent.len(), 4);
+        for (index, data) in sent.into_iter().enumerate() {
+            // The second packet is lost.
+            if index != 1 {
+                assert_eq!(inbox.handle_data(data), Vec::<Bytes>::new());
+            }
+        }
+        let later = epoch() + Duration::from_millis(80);
+        assert_eq!(outbox.handle_ack(later, &inbox.poll_ack().unwrap()), 0);
+        assert_eq!(outbox.outstanding(), 3_100);
+
+        let again = drain(&mut outbox);
+        assert_eq!(again.len(), 1, "only what is lost is sent again");
+        let messages = inbox.handle_data(again[0].clone());
+        assert_eq!(messages, [message(1, 3_000), message(2, 100)]);
+        assert_eq!(outbox.handle_ack(later, &inbox.poll_ack().unwrap()), 3_100);
+        assert_eq!((outbox.outstanding(), outbox.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn a_second_loss_is_noticed_like_the_first() {
+        let (mut outbox, mut inbox) = (Outbox::default(), Inbox::default());
+        let mut now = epoch();
+        outbox.push(now, message(1, 10));
+        let mut oldest = drain(&mut outbox);
+        for byte in 2..5 {
+            // Whatever was sent last is lost, and what is new arrives.
+            assert_eq!((oldest.len(), oldest[0].segment.number), (1, 0));
+            outbox.push(now, message(byte, 10));
+            assert_eq!(inbox.handle_data(drain(&mut outbox).remove(0)), Vec::<Bytes>::new());
+            now += Duration::from_millis(80);
+            assert_eq!(outbox.handle_ack(now, &inbox.poll_ack().unwrap()), 0);
+            oldest = drain(&mut outbox);
+        }
+        assert_eq!(inbox.handle_data(oldest.remove(0)).len(), 4);
+    }
+
+    #[test]
+    fn silence_is_probed_and_ever_more_slowly() {
+        let mut outbox = Outbox::default();
+        outbox.push(epoch(), message(0, 2_000));
+        let _ = drain(&mut outbox);
+        let mut at = epoch();
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let next = outbox.poll_timeout().unwrap();
+            waits.push((next - at).as_millis());
+            at = next;
+            outbox.handle_timeout(at);
+            assert_eq!(drain(&mut outbox).len(), 1);
+        }
+        assert_eq!(waits, [400, 800, 1_000, 1_000]);
+    }
+}

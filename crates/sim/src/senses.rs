@@ -1,0 +1,203 @@
+//! What a participant sees and hears, judged by the marks in it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use paceline_types::{AudioFrame, MixInfo, SenderId, VideoFrame};
+
+use crate::epoch;
+use crate::mark::Mark;
+
+/// The eyes and ears of one participant.
+#[derive(Debug)]
+pub(crate) struct Senses {
+    pub(crate) pictures: u64,
+    pub(crate) sounds: u64,
+    /// Frames of sound that were made up.
+    pub(crate) concealed: u64,
+    /// Tiles that should show a mark and do not.
+    pub(crate) unreadable: u64,
+    pub(crate) digest: Fnv,
+    /// Whose picture the last picture of the mix had in it.
+    pub(crate) showing: Vec<SenderId>,
+    /// By sender.
+    pub(crate) perceived: BTreeMap<SenderId, Perceived>,
+    /// Where the tiles lie, by the media time of the picture that began it.
+    layouts: BTreeMap<u64, MixInfo>,
+}
+
+/// One participant as another sees and hears him.
+#[derive(Debug, Default)]
+pub(crate) struct Perceived {
+    pub(crate) pictures: Track,
+    pub(crate) sounds: Track,
+    /// By how much his picture came later or earlier than his sound, in µs.
+    pub(crate) skews: Vec<u32>,
+}
+
+/// The frames of one stream, as they were noticed.
+#[derive(Debug, Default)]
+pub(crate) struct Track {
+    pub(crate) frames: u64,
+    pub(crate) missing: u64,
+    pub(crate) out_of_order: u64,
+    /// In µs.
+    pub(crate) latencies: Vec<u32>,
+    highest: Option<u32>,
+    /// When the last one was noticed, and how late it was.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Senses {
+    pub(crate) fn new() -> Self {
+        Self {
+            pictures: 0,
+            sounds: 0,
+            concealed: 0,
+            unreadable: 0,
+            digest: Fnv::new(),
+            showing: Vec::new(),
+            perceived: BTreeMap::new(),
+            layouts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what the pictures from one on show.
+    pub(crate) fn handle_mix_info(&mut self, info: MixInfo) {
+        self.layouts.insert(info.time.ticks(), info);
+        if self.layouts.len() > MAX_LAYOUTS {
+            self.layouts.pop_first();
+        }
+    }
+
+    /// The host is another: his pictures have nothing to do with what was before.
+    pub(crate) fn forget_layouts(&mut self) {
+        self.layouts.clear();
+    }
+
+    /// Sees a picture of the mix at `at`.
+    pub(crate) fn see(&mut self, at: Instant, picture: &VideoFrame) {
+        self.pictures += 1;
+        self.digest.time(at);
+        self.digest.bytes(picture.planes());
+
+        let time = picture.time().ticks();
+        let Some((&begun, _)) = self.layouts.range(..=time).next_back() else { return };
+        self.layouts = self.layouts.split_off(&begun);
+        let Some(layout) = self.layouts.first_entry().map(|entry| entry.get().sources.clone())
+        else {
+            return;
+        };
+        self.showing.clear();
+        for source in layout.iter().filter(|source| source.tile.width > 0) {
+            match Mark::read(picture, source.tile).filter(|mark| mark.sender == source.sender) {
+                Some(mark) => {
+                    self.showing.push(mark.sender);
+                    self.perceived.entry(mark.sender).or_default().see(at, mark);
+                }
+                None => self.unreadable += 1,
+            }
+        }
+    }
+
+    /// Hears 20 ms of the mix, from `at` on.
+    pub(crate) fn hear(&mut self, at: Instant, sound: &AudioFrame, concealed: bool) {
+        self.sounds += 1;
+        self.concealed += u64::from(concealed);
+        self.digest.time(at);
+        for sample in sound.samples.iter() {
+            self.digest.bytes(&sample.to_le_bytes());
+        }
+        for mark in Mark::listen(&sound.samples) {
+            let latency = latency(at, mark);
+            let sounds = &mut self.perceived.entry(mark.sender).or_default().sounds;
+            sounds.notice(at, mark.number, latency);
+        }
+    }
+}
+
+impl Perceived {
+    fn see(&mut self, at: Instant, mark: Mark) {
+        // The mix is as fast as the cameras: now and then one is shown twice.
+        if self.pictures.highest == Some(mark.number) {
+            return;
+        }
+        let latency = latency(at, mark);
+        self.pictures.notice(at, mark.number, latency);
+        if let Some((heard, of_sound)) = self.sounds.last
+            && at.saturating_duration_since(heard) < STILL_HEARD
+        {
+            self.skews.push(latency.abs_diff(of_sound).as_micros() as u32);
+        }
+    }
+}
+
+impl Track {
+    fn notice(&mut self, at: Instant, number: u32, latency: Duration) {
+        self.frames += 1;
+        match self.highest {
+            Some(highest) if number <= highest => self.out_of_order += 1,
+            Some(highest) => self.missing += u64::from(number - highest - 1),
+            None => {}
+        }
+        self.highest = self.highest.max(Some(number));
+        self.latencies.push(latency.as_micros() as u32);
+        self.last = Some((at, latency));
+    }
+}
+
+fn latency(at: Instant, mark: Mark) -> Duration {
+    at.saturating_duration_since(epoch() + mark.capture)
+}
+
+/// FNV-1a, 64 bits (RFC 9923): tells two calls apart, and proves nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fnv(u64);
+
+impl Fnv {
+    pub(crate) const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn time(&mut self, at: Instant) {
+        self.bytes(&(at.saturating_duration_since(epoch()).as_nanos() as u64).to_le_bytes());
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Layouts that are ahead of the picture that is shown: they come ten times a
+/// second, and the pictures at most some seconds behind.
+const MAX_LAYOUTS: usize = 128;
+
+/// A sound is compared with while it is being heard: 20 ms, and one lost.
+const STILL_HEARD: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_fnv_1a() {
+        let mut fnv = Fnv::new();
+        fnv.bytes(b"foobar");
+        assert_eq!(fnv.get(), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn gaps_and_disorder_are_counted() {
+        let mut track = Track::default();
+        for number in [3, 4, 7, 6, 7, 8] {
+            track.notice(epoch(), number, Duration::ZERO);
+        }
+        assert_eq!((track.frames, track.missing, track.out_of_order), (6, 2, 2));
+    }
+}

@@ -1,0 +1,265 @@
+//! The world: all nodes, and the loop that moves time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use paceline_session::{Event, PeerStats};
+use paceline_transport::SendError;
+use paceline_types::{PeerId, Signal};
+
+use crate::node::{Joining, Node, Wires};
+use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
+use crate::switchboard::Switchboard;
+use crate::{Network, Random, WorldConfig, epoch};
+
+/// A node of a [`World`], in the order they joined.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId(usize);
+
+impl NodeId {
+    pub(crate) const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A signalling server, a network, and people in a call.
+///
+/// | group | calls |
+/// |---|---|
+/// | who | [`join`](Self::join), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`leave`](Self::leave) |
+/// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`inject`](Self::inject), [`signal`](Self::signal) |
+/// | time | [`run_for`](Self::run_for), [`elapsed`](Self::elapsed) |
+/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`peer`](Self::peer) |
+///
+/// Everybody shows a picture and says something as long as he is there.
+///
+/// Calls that name a node panic if it is of another world.
+#[derive(Debug)]
+pub struct World {
+    config: WorldConfig,
+    random: Random,
+    now: Instant,
+    network: Network,
+    switchboard: Switchboard,
+    nodes: Vec<Node>,
+}
+
+impl World {
+    /// A world without people, at the [`epoch`].
+    #[must_use]
+    pub fn new(config: WorldConfig) -> Self {
+        let mut random = Random::new(config.seed);
+        Self {
+            now: epoch(),
+            network: Network::new(config.link, random.fork()),
+            switchboard: Switchboard::new(random.fork()),
+            nodes: Vec::new(),
+            random,
+            config,
+        }
+    }
+
+    /// Somebody comes in.
+    pub fn join(&mut self, name: &str) -> NodeId {
+        self.add(name, false)
+    }
+
+    /// Somebody comes in who hosts if nobody else does.
+    pub fn join_to_host(&mut self, name: &str) -> NodeId {
+        self.add(name, true)
+    }
+
+    fn add(&mut self, name: &str, host: bool) -> NodeId {
+        let now = self.now;
+        let conn = self.switchboard.open(now);
+        let (session, stage) = self.config.node();
+        let random = self.random.fork();
+        let joining = Joining { name: name.to_owned(), host, conn, random, session, stage };
+        let Self { network, switchboard, .. } = self;
+        self.nodes.push(Node::new(now, joining, &mut Wires { network, switchboard }));
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Somebody asks to host, or gives it up.
+    pub fn set_hosting(&mut self, node: NodeId, host: bool) {
+        let (now, node, mut wires) = self.at(node);
+        node.set_hosting(now, host, &mut wires);
+    }
+
+    /// Somebody leaves, and says so.
+    pub fn leave(&mut self, node: NodeId) {
+        let (now, node, mut wires) = self.at(node);
+        node.leave(now, &mut wires);
+    }
+
+    /// Cuts the link between two nodes. Both still reach the signalling server.
+    pub fn cut(&mut self, a: NodeId, b: NodeId) {
+        self.network.cut(self.peer(a), self.peer(b));
+    }
+
+    /// Cuts the links between a node and all others. It still reaches the
+    /// signalling server.
+    pub fn isolate(&mut self, node: NodeId) {
+        self.network.isolate(self.peer(node));
+    }
+
+    /// Makes every link whole again.
+    pub fn heal(&mut self) {
+        self.network.heal();
+    }
+
+    /// Has `from` send a message that its session knows nothing of.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if there is no open channel between the two, or it is full.
+    pub fn inject(&mut self, from: NodeId, to: NodeId, message: Bytes) -> Result<(), SendError> {
+        let to = self.peer(to);
+        let (now, node, mut wires) = self.at(from);
+        node.inject(now, to, message, &mut wires)
+    }
+
+    /// Has `from` send a signal that its session knows nothing of.
+    pub fn signal(&mut self, from: NodeId, to: NodeId, signal: Signal) {
+        let to = self.peer(to);
+        let (now, node, mut wires) = self.at(from);
+        node.signal(now, to, signal, &mut wires);
+    }
+
+    fn at(&mut self, node: NodeId) -> (Instant, &mut Node, Wires<'_>) {
+        let Self { network, switchboard, .. } = self;
+        (self.now, &mut self.nodes[node.0], Wires { network, switchboard })
+    }
+
+    /// Lets `span` pass, from one event to the next.
+    ///
+    /// # Panics
+    ///
+    /// If time stands still: some machine wants to be woken for what it has done
+    /// already.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut turns = 0;
+        while let Some(at) = self.poll_timeout().filter(|&at| at <= end) {
+            turns = if at > self.now { 0 } else { turns + 1 };
+            assert!(
+                turns < MAX_TURNS,
+                "time stands still at {:?}: {}",
+                self.elapsed(),
+                self.woken()
+            );
+            self.now = self.now.max(at);
+            self.turn();
+        }
+        self.now = end;
+    }
+
+    fn turn(&mut self) {
+        let Self { now, network, switchboard, nodes, .. } = self;
+        let heard = switchboard.handle_timeout(*now);
+        network.handle_timeout(*now);
+        let mut wires = Wires { network, switchboard };
+        for (conn, heard) in heard {
+            if let Some(node) = nodes.iter_mut().find(|node| node.conn == conn) {
+                node.handle_heard(*now, heard, &mut wires);
+            }
+        }
+        for node in nodes {
+            node.handle_timeout(*now, &mut wires);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let nodes = self.nodes.iter().filter_map(Node::poll_timeout);
+        nodes.chain(self.network.poll_timeout()).chain(self.switchboard.poll_timeout()).min()
+    }
+
+    /// Who wants to be woken, and why.
+    fn woken(&self) -> String {
+        let nodes = self.nodes.iter().map(|node| {
+            let due = |at: Instant| at <= self.now;
+            let session = node.session.poll_timeout().filter(|&(at, _)| due(at));
+            let stage = node.playout.poll_timeout().is_some_and(due);
+            format!("{}: session {:?}, stage {stage}", node.name, session.map(|(_, why)| why))
+        });
+        Vec::from_iter(nodes).join("; ")
+    }
+
+    /// How much virtual time has passed since the world began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.now - epoch()
+    }
+
+    /// The session id of a node.
+    #[must_use]
+    pub fn peer(&self, node: NodeId) -> PeerId {
+        self.nodes[node.0].peer
+    }
+
+    /// What a node's session told its owner, and when; all but the mix's layouts.
+    #[must_use]
+    pub fn events(&self, node: NodeId) -> &[(Duration, Event)] {
+        &self.nodes[node.0].events
+    }
+
+    /// Whether `a` has a connection to `b`, as far as `a` knows.
+    #[must_use]
+    pub fn is_connected(&self, a: NodeId, b: NodeId) -> bool {
+        self.peer_stats(a, b).is_some()
+    }
+
+    /// What `a` counts of its connection to `b`, if it has one.
+    #[must_use]
+    pub fn peer_stats(&self, a: NodeId, b: NodeId) -> Option<PeerStats> {
+        let b = self.peer(b);
+        let stats = self.nodes[a.0].session.peer_stats();
+        stats.into_iter().find(|&(peer, _)| peer == b).map(|(_, stats)| stats)
+    }
+
+    /// What the call has been like so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let nodes = self.nodes.iter().map(|node| self.report_on(node)).collect();
+        Report { seed: self.config.seed, elapsed: self.elapsed(), nodes }
+    }
+
+    fn report_on(&self, node: &Node) -> NodeReport {
+        let senses = &node.playout.senses;
+        let perceived = self.nodes.iter().enumerate().filter_map(|(index, other)| {
+            let perceived = senses.perceived.get(&other.us?)?;
+            let pictures = TrackReport::of(&perceived.pictures);
+            let sounds = TrackReport::of(&perceived.sounds);
+            let skew = Spread::of(&perceived.skews);
+            Some((NodeId(index), Perceived { pictures, sounds, skew }))
+        });
+        let showing = self.nodes.iter().enumerate().filter_map(|(index, other)| {
+            senses.showing.contains(&other.us?).then_some(NodeId(index))
+        });
+        let stats = node.session.stats();
+        let bad: u64 = node.session.peer_stats().iter().map(|(_, stats)| stats.bad_messages).sum();
+        let delays = node.session.receive_stats().into_iter().map(|(_, stats)| stats.jitter.delay);
+        NodeReport {
+            name: node.name.clone(),
+            connect: node.connect,
+            pictures: senses.pictures,
+            sounds: senses.sounds,
+            concealed: senses.concealed,
+            lost: node.playout.lost,
+            jitter_delay: delays.max().unwrap_or_default(),
+            unreadable: senses.unreadable,
+            errors: node.errors
+                + node.playout.errors
+                + stats.wrong_role
+                + stats.unknown_stream
+                + bad,
+            digest: senses.digest.get(),
+            showing: showing.collect(),
+            perceived: perceived.collect(),
+        }
+    }
+}
+
+/// Turns at one instant: an answer may be due at once, and one to that, but not
+/// for ever.
+const MAX_TURNS: u32 = 1_000;

@@ -1,0 +1,87 @@
+//! A link is cut, with nobody told.
+
+use std::time::Duration;
+
+use paceline_session::Event;
+use paceline_sim::{LinkConfig, NodeId, World, WorldConfig};
+
+fn world(link: LinkConfig) -> (World, [NodeId; 3]) {
+    let mut world = World::new(WorldConfig::default().link(link));
+    let nodes = [world.join_to_host("ann"), world.join("ben"), world.join("cal")];
+    world.run_for(Duration::from_secs(10));
+    (world, nodes)
+}
+
+fn connections(world: &World, node: NodeId) -> usize {
+    let events = world.events(node).iter();
+    events.filter(|(_, event)| matches!(event, Event::Connected { .. })).count()
+}
+
+#[test]
+fn a_cut_link_is_noticed_after_five_seconds_and_redialled_when_it_heals() {
+    let (mut world, [ann, ben, cal]) = world(LinkConfig::wan());
+    world.cut(ann, cal);
+    world.run_for(Duration::from_millis(4_500));
+    assert!(world.is_connected(ann, cal) && world.is_connected(cal, ann));
+    world.run_for(Duration::from_millis(1_000));
+    assert!(!world.is_connected(ann, cal) && !world.is_connected(cal, ann));
+
+    let before = world.report();
+    world.run_for(Duration::from_secs(5));
+    world.heal();
+    // A knock in 500 ms at the latest, and two round trips.
+    world.run_for(Duration::from_secs(1));
+    assert!(world.is_connected(ann, cal) && world.is_connected(cal, ann));
+    assert_eq!((connections(&world, cal), connections(&world, ben)), (2, 1));
+    world.run_for(Duration::from_secs(4));
+
+    let report = world.report();
+    for (us, them) in [(cal, ann), (cal, ben), (ann, cal), (ben, cal)] {
+        let heard = |report: &paceline_sim::Report| report.node(us).perceived[&them].sounds.frames;
+        assert!(heard(&report) - heard(&before) > 180, "{report}");
+        assert_eq!(report.node(us).perceived[&them].sounds.out_of_order, 0, "{report}");
+    }
+}
+
+/// Not a frame comes later, or not at all, for those who had nothing cut. The
+/// network draws no dice here, for more packets to one peer would shift them.
+#[test]
+fn the_others_do_not_notice() {
+    let steady = LinkConfig::wan().jitter(Duration::ZERO).loss(0.0);
+    let calls = [false, true].map(|cut| {
+        let (mut world, [ann, ben, cal]) = world(steady);
+        if cut {
+            world.cut(ann, cal);
+        }
+        world.run_for(Duration::from_secs(20));
+        world.heal();
+        world.run_for(Duration::from_secs(10));
+        let report = world.report();
+        assert!(world.is_connected(ann, cal));
+        [(ann, ben), (ben, ann), (ben, ben)]
+            .map(|(us, them)| report.node(us).perceived[&them].clone())
+    });
+    assert!(calls[0][0].sounds.frames > 1_900);
+    assert_eq!(calls[0], calls[1]);
+}
+
+#[test]
+fn who_stays_cut_off_is_given_up_and_both_are_told() {
+    for seed in 1..=30 {
+        let config = WorldConfig::default().seed(seed).link(LinkConfig::wan());
+        let mut world = World::new(config);
+        let ann = world.join_to_host("ann");
+        let cal = world.join("cal");
+        world.run_for(Duration::from_secs(5));
+        world.isolate(cal);
+        // Silence, three calls of 10 s with 0, 2 and 4 s before them, and the
+        // callee's patience of 16 s.
+        world.run_for(Duration::from_secs(5 + 10 + 12 + 14 + 16 + 2));
+        let told = |us: NodeId, them: NodeId| {
+            let peer = world.peer(them);
+            let gone = |event: &Event| matches!(event, Event::Disconnected { peer: it, .. } if *it == peer);
+            world.events(us).iter().filter(|(_, event)| gone(event)).count()
+        };
+        assert_eq!((told(cal, ann), told(ann, cal)), (1, 1), "seed {seed}");
+    }
+}

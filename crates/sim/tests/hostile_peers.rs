@@ -1,0 +1,161 @@
+//! One member does what he should not; the call of the others is the same to the
+//! microsecond.
+
+use std::time::Duration;
+
+use paceline_framing::{Body, ByeReason, Control, Fragmenter, Packet};
+use paceline_sim::types::{
+    Coding, EncodedFrame, Frequency, MediaTime, NtpTime, PixelFormat, SenderId, SeqNo, Signal,
+    StreamId,
+};
+use paceline_sim::{LinkConfig, NodeId, Perceived, Random, Report, World, WorldConfig};
+
+/// A call of three in which `mischief` happens after five seconds, and every
+/// 100 ms for another five.
+fn call(
+    link: LinkConfig,
+    mut mischief: impl FnMut(&mut World, [NodeId; 3]),
+) -> (World, [NodeId; 3]) {
+    let mut world = World::new(WorldConfig::default().link(link));
+    let nodes = [world.join_to_host("ann"), world.join("ben"), world.join("cal")];
+    world.run_for(Duration::from_secs(5));
+    for _ in 0..50 {
+        mischief(&mut world, nodes);
+        world.run_for(Duration::from_millis(100));
+    }
+    world.run_for(Duration::from_secs(10));
+    (world, nodes)
+}
+
+/// How ann and ben are to each other, and to themselves.
+fn undisturbed(report: &Report, [ann, ben, _]: [NodeId; 3]) -> [Perceived; 3] {
+    let pairs = [(ann, ben), (ben, ann), (ben, ben)];
+    pairs.map(|(us, them)| report.node(us).perceived[&them].clone())
+}
+
+fn assert_undisturbed(link: LinkConfig, world: &World, nodes: [NodeId; 3]) {
+    let (peaceful, same) = call(link, |_, _| {});
+    let expected = undisturbed(&peaceful.report(), same);
+    assert!(expected[0].sounds.frames > 950, "{expected:?}");
+    assert_eq!(undisturbed(&world.report(), nodes), expected);
+}
+
+/// A picture of `sender`, of no time that there is: `bits` of it.
+fn picture(sender: u32, width: u16, height: u16, bits: u64) -> Packet {
+    let format = PixelFormat::I420;
+    let frame = EncodedFrame {
+        stream: StreamId::VIDEO,
+        seq: SeqNo::new(bits),
+        time: MediaTime::new(bits.rotate_left(20), Frequency::VIDEO),
+        capture: NtpTime::from_bits(bits.rotate_left(40)),
+        coding: Coding::Image { format, width, height },
+        data: vec![0; format.bytes(width, height)].into(),
+    };
+    Packet { sender: SenderId::new(sender), epoch: None, body: Body::Media(frame) }
+}
+
+#[test]
+fn garbage_is_counted_and_disturbs_nobody() {
+    let mut random = Random::new(99);
+    let mut sent = 0;
+    let (world, nodes) = call(WAN, |world, [ann, _, cal]| {
+        for len in [0, 1, 19, 20, 400, 16_384] {
+            let junk: Vec<u8> = (0..len).map(|_| random.bits() as u8).collect();
+            sent += u64::from(world.inject(cal, ann, junk.into()).is_ok());
+        }
+    });
+    let [ann, ben, cal] = nodes;
+    let stats = world.peer_stats(ann, cal).expect("garbage ends no connection");
+    assert_eq!((stats.bad_messages, sent), (300, 300));
+    assert_undisturbed(WAN, &world, nodes);
+    // He even stays in the call himself.
+    assert!(world.report().node(ben).perceived[&cal].sounds.frames > 950);
+}
+
+/// Ann is number 1 in the room, ben 2 and cal 3.
+#[test]
+fn nobody_speaks_for_another() {
+    let (world, nodes) = call(WAN, |world, [ann, _, cal]| {
+        let bye = Body::Control(Control::Bye { reason: ByeReason::Leaving });
+        let bye = Packet { sender: SenderId::new(2), epoch: None, body: bye };
+        assert_eq!(world.inject(cal, ann, bye.emit()), Ok(()));
+        assert_eq!(world.inject(cal, ann, picture(2, 32, 18, 0).emit()), Ok(()));
+    });
+    let [ann, _, cal] = nodes;
+    assert_eq!(world.peer_stats(ann, cal).map(|stats| stats.spoofed), Some(100));
+    assert_undisturbed(WAN, &world, nodes);
+}
+
+#[test]
+fn times_that_cannot_be_disturb_nobody() {
+    let mut random = Random::new(11);
+    let (world, nodes) = call(WAN, |world, [ann, _, cal]| {
+        // Large and small, and three of the largest in a row.
+        for bits in [random.bits() >> (random.bits() % 64), u64::MAX, u64::MAX - 1, u64::MAX - 2] {
+            assert_eq!(world.inject(cal, ann, picture(3, 32, 18, bits).emit()), Ok(()));
+        }
+    });
+    assert_undisturbed(WAN, &world, nodes);
+}
+
+#[test]
+fn a_peer_that_stops_in_mid_packet_disturbs_nobody() {
+    let mut turn = 0;
+    let (world, nodes) = call(WAN, |world, [ann, _, cal]| {
+        if turn == 0 {
+            let cut = Fragmenter::new(16_384).cut(&picture(3, 160, 90, 7));
+            assert!(cut.messages().len() > 1);
+            assert_eq!(world.inject(cal, ann, cut.messages()[0].clone()), Ok(()));
+        } else if turn == 1 {
+            world.isolate(cal);
+        }
+        turn += 1;
+    });
+    let [ann, _, cal] = nodes;
+    assert!(!world.is_connected(ann, cal));
+    assert_eq!(world.report().node(ann).errors, 0);
+    assert_undisturbed(WAN, &world, nodes);
+}
+
+#[test]
+fn signals_that_nobody_asked_for_disturb_nobody() {
+    let (world, nodes) = call(WAN, |world, [ann, ben, cal]| {
+        let sdp = "v=0\r\ns=-\r\n".to_owned();
+        let candidate = Signal::Candidate {
+            candidate: "candidate:1 1 udp 1 192.0.2.1 9 typ host".to_owned(),
+            mid: "0".to_owned(),
+            mline_index: 0,
+        };
+        // A guest calls a guest, and the host gets half a handshake.
+        world.signal(cal, ben, Signal::Offer { sdp: sdp.clone() });
+        world.signal(cal, ben, Signal::Answer { sdp: sdp.clone() });
+        world.signal(cal, ben, candidate.clone());
+        world.signal(cal, ann, Signal::Answer { sdp });
+        world.signal(cal, ann, candidate);
+    });
+    let [ann, _, cal] = nodes;
+    assert!(world.is_connected(ann, cal));
+    assert_undisturbed(WAN, &world, nodes);
+}
+
+/// An offer replaces the connection there is; this one makes none, and the caller
+/// calls anew. The network draws no dice here, for telling the others of the new
+/// layout would shift them.
+#[test]
+fn an_offer_of_nonsense_to_the_host_is_ones_own_loss() {
+    let steady = LinkConfig::wan().jitter(Duration::ZERO).loss(0.0);
+    let mut turn = 0;
+    let (world, nodes) = call(steady, |world, [ann, _, cal]| {
+        if turn == 0 {
+            world.signal(cal, ann, Signal::Offer { sdp: "v=0\r\n".to_owned() });
+        } else if turn == 1 {
+            assert!(!world.is_connected(ann, cal));
+        }
+        turn += 1;
+    });
+    let [ann, _, cal] = nodes;
+    assert!(world.is_connected(ann, cal) && world.is_connected(cal, ann));
+    assert_undisturbed(steady, &world, nodes);
+}
+
+const WAN: LinkConfig = LinkConfig::wan();

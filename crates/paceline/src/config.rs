@@ -1,0 +1,258 @@
+//! Every bound of a room, validated before anything is opened.
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use paceline_playout::StageConfig;
+use paceline_session::{JitterConfig, MeshConfig, SessionConfig};
+use paceline_transport::WebRtcConfig;
+use paceline_types::{Bitrate, PictureFormat};
+
+/// How a room is joined and what it may cost.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use paceline::Config;
+///
+/// let config = Config::default().jitter(Duration::from_millis(80));
+/// assert!(config.validate().is_ok());
+///
+/// let error = config.max_peers(0).validate().unwrap_err();
+/// assert_eq!(error.to_string(), "max_peers is 0: it must be 1 to 32");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) picture: PictureFormat,
+    pub(crate) video_bitrate: Bitrate,
+    pub(crate) mix: Option<(u16, u16, u32)>,
+    pub(crate) max_peers: usize,
+    pub(crate) jitter: Duration,
+    pub(crate) max_jitter: Duration,
+    pub(crate) report_interval: Duration,
+    pub(crate) join_timeout: Duration,
+    pub(crate) bind: IpAddr,
+    pub(crate) stun: Vec<String>,
+    pub(crate) clapper: bool,
+    pub(crate) event_queue: usize,
+}
+
+impl Config {
+    /// What pictures are encoded as, our own and, if we host, the mix. Defaults to
+    /// H.264. Decoders of all formats are always there.
+    #[must_use]
+    pub const fn picture(mut self, format: PictureFormat) -> Self {
+        self.picture = format;
+        self
+    }
+
+    /// Bits per second of one H.264 picture. Defaults to 1.2 Mbit/s, which 640×360
+    /// at 30 fps needs to look clean; 64 kbit/s to 20 Mbit/s.
+    #[must_use]
+    pub const fn video_bitrate(mut self, bitrate: Bitrate) -> Self {
+        self.video_bitrate = bitrate;
+        self
+    }
+
+    /// Width, height and frame rate of the mix if we host. Defaults to 640 × 360 at
+    /// 30 fps for H.264; to 320 × 180 at 15 fps for the uncompressed formats, which
+    /// cost 2.6 MB/s per member even so.
+    #[must_use]
+    pub const fn mix(mut self, width: u16, height: u16, frame_rate: u32) -> Self {
+        self.mix = Some((width, height, frame_rate));
+        self
+    }
+
+    /// Connections at a time. Defaults to 32; 1 to 32.
+    #[must_use]
+    pub const fn max_peers(mut self, peers: usize) -> Self {
+        self.max_peers = peers;
+        self
+    }
+
+    /// How long frames wait at least before they are played. Defaults to 50 ms;
+    /// 10 to 200 ms. Counts twice on the way through a host.
+    #[must_use]
+    pub const fn jitter(mut self, delay: Duration) -> Self {
+        self.jitter = delay;
+        self
+    }
+
+    /// How far that wait may grow when the network needs it. Defaults to 200 ms; up
+    /// to 1 s, and not below `jitter`.
+    #[must_use]
+    pub const fn max_jitter(mut self, delay: Duration) -> Self {
+        self.max_jitter = delay;
+        self
+    }
+
+    /// How often receivers report. Defaults to 1 s; 100 ms to 10 s.
+    #[must_use]
+    pub const fn report_interval(mut self, interval: Duration) -> Self {
+        self.report_interval = interval;
+        self
+    }
+
+    /// How long joining may take. Defaults to 5 s; 100 ms to 60 s.
+    #[must_use]
+    pub const fn join_timeout(mut self, timeout: Duration) -> Self {
+        self.join_timeout = timeout;
+        self
+    }
+
+    /// The local address of all sockets. Defaults to 127.0.0.1: this machine only.
+    #[must_use]
+    pub const fn bind(mut self, address: IpAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// STUN servers as `stun:HOST:PORT`. Defaults to none, which is an error unless
+    /// `bind` is a loopback or a private address: nobody outside could connect.
+    #[must_use]
+    pub fn stun(mut self, urls: Vec<String>) -> Self {
+        self.stun = urls;
+        self
+    }
+
+    /// Burns a clapper mark into all that we publish, so that latency and lip sync
+    /// can be read from the media at the other end. Defaults to off.
+    #[must_use]
+    pub const fn clapper(mut self, on: bool) -> Self {
+        self.clapper = on;
+        self
+    }
+
+    /// Events, and frames of sound, that may wait for [`Room::next`](crate::Room::next).
+    /// Defaults to 256 of each; 16 to 65,536. Over it the oldest is dropped and
+    /// counted. Of pictures only the newest waits.
+    #[must_use]
+    pub const fn event_queue(mut self, events: usize) -> Self {
+        self.event_queue = events;
+        self
+    }
+
+    /// Checks every field against its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of its bounds.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        fn within(
+            field: &'static str,
+            value: u128,
+            min: u128,
+            max: u128,
+            unit: &'static str,
+        ) -> Result<(), ConfigError> {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(ConfigError::OutOfBounds { field, value, min, max, unit })
+        }
+        within("max_peers", self.max_peers as u128, 1, 32, "")?;
+        within("video_bitrate", self.video_bitrate.bps().into(), 64_000, 20_000_000, " bit/s")?;
+        within("jitter", self.jitter.as_millis(), 10, 200, " ms")?;
+        within("max_jitter", self.max_jitter.as_millis(), self.jitter.as_millis(), 1_000, " ms")?;
+        within("report_interval", self.report_interval.as_millis(), 100, 10_000, " ms")?;
+        within("join_timeout", self.join_timeout.as_millis(), 100, 60_000, " ms")?;
+        within("event_queue", self.event_queue as u128, 16, 65_536, "")?;
+        if self.stun.is_empty() && !is_local(self.bind) {
+            return Err(ConfigError::NoStun { bind: self.bind });
+        }
+        self.stage().validate().map_err(ConfigError::Mix)
+    }
+
+    pub(crate) fn stage(&self) -> StageConfig {
+        let (width, height, frame_rate) = self.mix.unwrap_or(match self.picture {
+            PictureFormat::Cells | PictureFormat::Rgb => (320, 180, 15),
+            _ => (640, 360, 30),
+        });
+        StageConfig::default().width(width).height(height).frame_rate(frame_rate)
+    }
+
+    pub(crate) fn session(&self) -> SessionConfig {
+        let jitter = JitterConfig::default().min_delay(self.jitter).max_delay(self.max_jitter);
+        SessionConfig::default()
+            .jitter(jitter)
+            .mesh(MeshConfig::default().max_peers(self.max_peers))
+            .report_interval(self.report_interval)
+    }
+
+    pub(crate) fn transport(&self) -> WebRtcConfig {
+        WebRtcConfig::default().bind(self.bind).ice_servers(self.stun.clone())
+    }
+}
+
+/// Loopback and private addresses reach their peers without STUN.
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            picture: PictureFormat::default(),
+            video_bitrate: Bitrate::from_kbps(1_200),
+            mix: None,
+            max_peers: 32,
+            jitter: Duration::from_millis(50),
+            max_jitter: Duration::from_millis(200),
+            report_interval: Duration::from_secs(1),
+            join_timeout: Duration::from_secs(5),
+            bind: IpAddr::from([127, 0, 0, 1]),
+            stun: Vec::new(),
+            clapper: false,
+            event_queue: 256,
+        }
+    }
+}
+
+/// A field of [`Config`] that is out of its bounds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The mix cannot be made as asked.
+    Mix(paceline_playout::ConfigError),
+    /// The sockets are bound to an address that needs STUN, and there is none.
+    NoStun {
+        /// The address.
+        bind: IpAddr,
+    },
+    /// A number is too small or too large.
+    OutOfBounds {
+        /// The field.
+        field: &'static str,
+        /// What it was.
+        value: u128,
+        /// The least it may be.
+        min: u128,
+        /// The most it may be.
+        max: u128,
+        /// What it is counted in.
+        unit: &'static str,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mix(error) => error.fmt(f),
+            Self::NoStun { bind } => write!(
+                f,
+                "bind is {bind} and stun is empty: name a STUN server, or bind a loopback or \
+                 private address"
+            ),
+            Self::OutOfBounds { field, value, min, max, unit } => {
+                write!(f, "{field} is {value}{unit}: it must be {min} to {max}{unit}")
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {}

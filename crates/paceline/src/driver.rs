@@ -1,0 +1,333 @@
+//! The driver: owns the session, reads the clock, and moves what comes out of the
+//! session to where it belongs.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use paceline_session::{Event as SessionEvent, Input, Output, Recipients, Role, Roster, Session};
+use paceline_signaling::{Client, ClientEvent, ClientOutput, ConnectError, Connection};
+use paceline_transport::{Transport, WebRtc};
+use paceline_types::{PeerId, SenderId, StreamId, StreamKey};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
+
+use crate::counters::{Counters, Stats};
+use crate::event::{Event, EventQueue};
+use crate::speaker::Speaker;
+use crate::wire::{Switches, ToDriver, ToStage};
+
+/// Everything that lives as long as the call.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) session: Session,
+    pub(crate) transport: WebRtc,
+    pub(crate) client: Client,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) inputs: mpsc::Receiver<ToDriver>,
+    pub(crate) stage: SyncSender<ToStage>,
+    pub(crate) events: EventQueue,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) switches: Switches,
+    pub(crate) us: (PeerId, SenderId),
+    /// When `join` was called.
+    pub(crate) began: Instant,
+    pub(crate) speaker: Speaker,
+    pub(crate) names: Vec<(SenderId, String)>,
+    pub(crate) connect: Option<Duration>,
+    pub(crate) first_picture: Option<Duration>,
+}
+
+/// What woke the driver.
+enum Wake {
+    Deadline,
+    Input(Option<ToDriver>),
+    Signaling(Option<Result<String, ConnectError>>),
+    Transport,
+}
+
+impl Driver {
+    /// Runs until the room is left, by us or by the room.
+    pub(crate) async fn run(mut self, roster: Roster) {
+        self.handle(Input::Joined(roster)).await;
+        let mut leaving = None;
+        while leaving.is_none() {
+            match self.wait().await {
+                Wake::Deadline => self.handle(Input::Timeout).await,
+                Wake::Input(None) => leaving = Some(None),
+                Wake::Input(Some(ToDriver::Leave(done))) => leaving = Some(Some(done)),
+                Wake::Input(Some(input)) => self.handle_command(input).await,
+                Wake::Signaling(Some(Ok(text))) => self.handle_signaling(&text).await,
+                Wake::Signaling(Some(Err(error))) => self.lose_signaling(&error.to_string()),
+                Wake::Signaling(None) => self.lose_signaling("the server closed the connection"),
+                Wake::Transport => {
+                    while let Some((peer, event)) = self.transport.poll_event() {
+                        self.handle(Input::Connection { peer, event }).await;
+                    }
+                }
+            }
+        }
+        self.leave(leaving.flatten()).await;
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let deadline = self.session.poll_timeout().map(|(at, _)| at);
+        tokio::select! {
+            () = sleep_until(deadline) => Wake::Deadline,
+            () = self.transport.ready() => Wake::Transport,
+            input = self.inputs.recv() => Wake::Input(input),
+            message = receive(&mut self.connection) => Wake::Signaling(message),
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        let now = clock();
+        self.session.handle_input(now, input);
+        while let Some(output) = self.session.poll_output() {
+            self.apply(now, output);
+        }
+        self.flush_signaling().await;
+    }
+
+    fn apply(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Transmit { peer, bytes } => {
+                // The session keeps below the transport's limit, so this is a peer
+                // that has just closed.
+                if let Err(error) = self.transport.try_send(now, peer, bytes) {
+                    debug!(%peer, %error, "a message was not taken");
+                }
+            }
+            Output::Connection { peer, op } => self.transport.apply(now, peer, op),
+            Output::Signal { peer, signal } => self.client.send(peer, signal),
+            Output::Decode { stream, due, frame } => {
+                let received = if frame.coding.is_audio() {
+                    &self.counters.audio_received
+                } else {
+                    &self.counters.video_received
+                };
+                received.add(1);
+                if stream.stream == StreamId::MIX_VIDEO {
+                    self.note_first_picture(now);
+                }
+                self.to_stage(ToStage::Decode { stream, due, frame });
+            }
+            Output::Lost { stream, count } => self.to_stage(ToStage::Lost { stream, count }),
+            Output::Steer { stream: StreamId::MIX_VIDEO, target } => {
+                self.to_stage(ToStage::Steer(target));
+            }
+            Output::Steer { target, .. } if target.keyframe => self.switches.want_keyframe(),
+            Output::Role { role, .. } => {
+                self.switches.set_hosting(role == Role::Host);
+                self.to_stage(ToStage::Role { role, us: self.us.1 });
+            }
+            Output::Event(event) => self.handle_event(now, event),
+            _ => {}
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: SessionEvent) {
+        let event = match event {
+            SessionEvent::Connected { peer, sender } => {
+                self.connect.get_or_insert(now - self.began);
+                self.switches.set_in_room(true);
+                self.to_stage(ToStage::Connected { peer, sender });
+                Event::Connected { peer }
+            }
+            SessionEvent::Disconnected { peer, sender, reason } => {
+                self.to_stage(ToStage::Gone { sender });
+                Event::Disconnected { peer, reason }
+            }
+            SessionEvent::HostChanged { host } => {
+                Event::HostChanged { host, us: host == Some(self.us.0) }
+            }
+            SessionEvent::MemberJoined { peer, sender, name } => {
+                self.names.push((sender, name.clone()));
+                Event::MemberJoined { peer, sender, name }
+            }
+            SessionEvent::MemberLeft { peer, sender, name } => {
+                self.names.retain(|&(other, _)| other != sender);
+                Event::MemberLeft { peer, sender, name }
+            }
+            SessionEvent::MixInfo(info) => {
+                self.handle_mix_info(now, &info);
+                Event::MixInfo(info)
+            }
+            SessionEvent::Refused { peer, reason } => {
+                Event::Warning(format!("{peer} is not connected: {reason}"))
+            }
+            SessionEvent::TrackState { stream: StreamKey { sender, stream }, enabled } => {
+                let key = StreamKey { sender, stream };
+                self.to_stage(ToStage::TrackState { stream: key, enabled });
+                Event::TrackState { sender, stream, enabled }
+            }
+            _ => return,
+        };
+        self.events.push(event);
+    }
+
+    fn handle_mix_info(&mut self, now: Instant, info: &paceline_types::MixInfo) {
+        if let Some(sender) = self.speaker.handle_mix_info(now, info) {
+            let name = |sender| self.names.iter().find(|(other, _)| *other == sender);
+            let name = sender.and_then(name).map(|(_, name)| name.clone());
+            self.events.push(Event::Speaking { sender, name });
+        }
+    }
+
+    async fn handle_command(&mut self, command: ToDriver) {
+        match command {
+            ToDriver::Encoded { to, frame } => {
+                if !frame.coding.is_audio() {
+                    let peers = to.map_or_else(|| self.session.peer_stats().len(), |_| 1);
+                    self.counters.video_sent.add(peers as u64);
+                }
+                let to = to.map_or(Recipients::All, Recipients::One);
+                self.handle(Input::Encoded { to, frame }).await;
+            }
+            ToDriver::Hosting(on) => {
+                self.client.set_hosting(on);
+                self.flush_signaling().await;
+            }
+            ToDriver::MixInfo(info) => {
+                let now = clock();
+                self.note_first_picture(now);
+                self.handle_mix_info(now, &info);
+                self.events.push(Event::MixInfo(info.clone()));
+                self.handle(Input::MixInfo(info)).await;
+            }
+            ToDriver::NeedsKeyframe(stream) => self.handle(Input::NeedsKeyframe(stream)).await,
+            ToDriver::Stats(reply) => drop(reply.send(self.stats())),
+            ToDriver::TrackState { stream, enabled } => {
+                self.handle(Input::TrackState { stream, enabled }).await;
+                let stream = StreamKey { sender: self.us.1, stream };
+                self.to_stage(ToStage::TrackState { stream, enabled });
+            }
+            // The loop takes it.
+            ToDriver::Leave(_) => {}
+        }
+    }
+
+    async fn handle_signaling(&mut self, text: &str) {
+        if let Err(error) = self.client.handle_text(text) {
+            debug!(%error, "the signalling server said something odd");
+        }
+        self.flush_signaling().await;
+    }
+
+    /// Sends what the client has to send, and lets the session hear what it heard.
+    async fn flush_signaling(&mut self) {
+        while let Some(output) = self.client.poll_output() {
+            let now = clock();
+            match output {
+                ClientOutput::Send(text) => {
+                    let Some(connection) = &mut self.connection else { continue };
+                    if let Err(error) = connection.send(text).await {
+                        self.lose_signaling(&error.to_string());
+                    }
+                }
+                ClientOutput::Event(event) => {
+                    if let Some(input) = self.input_of(event) {
+                        self.session.handle_input(now, input);
+                        while let Some(output) = self.session.poll_output() {
+                            self.apply(now, output);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn input_of(&self, event: ClientEvent) -> Option<Input> {
+        Some(match event {
+            ClientEvent::Host { host, epoch } => Input::Host { host, epoch },
+            ClientEvent::PeerJoined(member) => Input::MemberJoined(member_of(member)),
+            ClientEvent::PeerLeft { peer, .. } => Input::MemberLeft(peer),
+            ClientEvent::Signal { from, signal } => Input::Signal { peer: from, signal },
+            ClientEvent::HostRefused { message, .. } => {
+                self.events.push(Event::Warning(format!("we do not host: {message}")));
+                return None;
+            }
+            ClientEvent::SendFailed { to, message, .. } => {
+                debug!(%to, message, "a signal did not arrive");
+                return None;
+            }
+            _ => return None,
+        })
+    }
+
+    /// Connections that are up stay up: the call goes on, and nobody new comes.
+    fn lose_signaling(&mut self, reason: &str) {
+        if self.connection.take().is_some() {
+            warn!(reason, "the signalling server is gone");
+            let text = format!("{reason}; the call goes on, but nobody can join it");
+            self.events.push(Event::Warning(text));
+        }
+    }
+
+    async fn leave(mut self, done: Option<oneshot::Sender<Stats>>) {
+        let stats = self.stats();
+        self.switches.set_in_room(false);
+        self.handle(Input::Leave).await;
+        self.client.leave();
+        self.flush_signaling().await;
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+        self.transport.shutdown().await;
+        self.to_stage(ToStage::Quit);
+        self.events.push(Event::Closed { reason: "we left".to_owned() });
+        if let Some(done) = done {
+            // Whoever asked may have stopped waiting.
+            let _ = done.send(stats);
+        }
+    }
+
+    fn note_first_picture(&mut self, now: Instant) {
+        self.first_picture.get_or_insert(now - self.began);
+    }
+
+    fn to_stage(&self, message: ToStage) {
+        // Full: the stage is more than a second behind, and drops. Gone: we leave.
+        if self.stage.try_send(message).is_err() {
+            debug!("the stage takes nothing");
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            media: self.counters.media(),
+            connect: self.connect,
+            first_picture: self.first_picture,
+            peers: self.session.peer_stats(),
+            streams: self.session.receive_stats(),
+            session: self.session.stats(),
+            reported_lost: self.session.path_reports().iter().map(|(_, _, path)| path.lost).sum(),
+        }
+    }
+}
+
+/// Signalling's member, as the session has it.
+pub(crate) fn member_of(member: paceline_signaling::Member) -> paceline_session::Member {
+    let paceline_signaling::Member { peer, sender, name, .. } = member;
+    paceline_session::Member { peer, sender, name }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn receive(connection: &mut Option<Connection>) -> Option<Result<String, ConnectError>> {
+    match connection {
+        Some(connection) => connection.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver is one of the loops that read the clock")]
+pub(crate) fn clock() -> Instant {
+    Instant::now()
+}

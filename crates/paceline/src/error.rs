@@ -1,0 +1,73 @@
+//! Why a room was not joined, or nothing is published.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use paceline_capture::CaptureError;
+use paceline_signaling::ConnectError;
+
+use crate::ConfigError;
+
+/// Why [`RoomBuilder::join`](crate::RoomBuilder::join) failed. Each text is one
+/// line that says what was wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// A bound is out of its bounds.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The signalling server cannot be reached, or broke off.
+    #[error("{0}")]
+    Connect(#[from] ConnectError),
+    /// What was to be published cannot be.
+    #[error("{0}")]
+    Publish(#[from] PublishError),
+    /// The server does not let us in.
+    #[error("{url} does not let us in: {message}")]
+    Refused {
+        /// The room.
+        url: String,
+        /// The server's reason.
+        message: String,
+    },
+    /// The operating system gives no random numbers, or no threads.
+    #[error("the operating system refused: {0}")]
+    System(String),
+    /// The server answered the connection and then said nothing.
+    #[error("the server at {url} did not let us in within {timeout:?}: is it a paceline server?")]
+    Timeout {
+        /// The room.
+        url: String,
+        /// How long we waited.
+        timeout: Duration,
+    },
+}
+
+/// Why something is not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// A file cannot be used.
+    #[error("{0}")]
+    Capture(#[from] CaptureError),
+    /// An H.264 file holds nothing that can be decoded.
+    #[error("{}: no picture in it can be decoded ({reason}): it must be an H.264 Annex B stream", path.display())]
+    NoPicture {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The room has been left.
+    #[error("the room has been left")]
+    RoomLeft,
+    /// A thread could not be started.
+    #[error("the operating system refused a thread: {0}")]
+    Thread(String),
+    /// Nobody knows how to read the file.
+    #[error("{}: pictures are read from .y4m and .h264 files, sound from .wav files", path.display())]
+    UnknownFile {
+        /// The file.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,348 @@
+//! What a program holds of a call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use paceline_session::{Roster, Session};
+use paceline_signaling::{
+    Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, Joined,
+};
+use paceline_transport::WebRtc;
+use paceline_types::{NtpTime, PeerId, SenderId, StreamId, WallClock};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::counters::{Counters, Stats};
+use crate::driver::{Driver, clock, member_of};
+use crate::error::{JoinError, PublishError};
+use crate::event::{Event, EventQueue};
+use crate::publish::{AudioInput, Publish, Publisher, VideoInput, blocking};
+use crate::speaker::Speaker;
+use crate::stage::StageLoop;
+use crate::wire::{DRIVER_QUEUE, STAGE_QUEUE, Switches, ToDriver};
+
+/// A place in a call. Dropping it leaves the room; [`leave`](Self::leave) does so
+/// too and waits until the others have been told.
+///
+/// | group | calls |
+/// |---|---|
+/// | hear | [`next`](Self::next), [`stats`](Self::stats) |
+/// | publish | [`start_video`](Self::start_video), [`stop_video`](Self::stop_video), [`start_audio`](Self::start_audio), [`stop_audio`](Self::stop_audio) |
+/// | host | [`start_hosting`](Self::start_hosting), [`stop_hosting`](Self::stop_hosting) |
+/// | end | [`leave`](Self::leave) |
+///
+/// Starting what runs and stopping what does not is no error and does nothing.
+#[derive(Debug)]
+pub struct Room {
+    peer: PeerId,
+    sender: SenderId,
+    events: EventQueue,
+    driver: mpsc::Sender<ToDriver>,
+    counters: Arc<Counters>,
+    publisher: Publisher,
+    stage_thread: Option<JoinHandle<()>>,
+    wall: WallClock,
+}
+
+/// How to join. Made by [`Room::builder`].
+#[derive(Debug)]
+pub struct RoomBuilder {
+    url: String,
+    name: String,
+    publish: Publish,
+    host: bool,
+    config: Config,
+}
+
+impl Room {
+    /// Begins to join the room at `ws://HOST:PORT/ROOM`.
+    #[must_use]
+    pub fn builder(url: impl Into<String>) -> RoomBuilder {
+        RoomBuilder {
+            url: url.into(),
+            name: "guest".to_owned(),
+            publish: Publish::default(),
+            host: false,
+            config: Config::default(),
+        }
+    }
+
+    /// Our id in this call; another one at each join.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Our number in the room.
+    #[must_use]
+    pub fn sender(&self) -> SenderId {
+        self.sender
+    }
+
+    /// The clock that pictures and sounds are stamped by.
+    #[must_use]
+    pub fn wall_clock(&self) -> WallClock {
+        self.wall
+    }
+
+    /// Waits for what happens next; `None` once the room is closed. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.next().await
+    }
+
+    /// Everything that can be told now; what there is without the driver once the
+    /// room is closed.
+    pub async fn stats(&self) -> Stats {
+        let (reply, stats) = oneshot::channel();
+        if self.driver.send(ToDriver::Stats(reply)).await.is_ok()
+            && let Ok(stats) = stats.await
+        {
+            return stats;
+        }
+        Stats { media: self.counters.media(), ..Stats::default() }
+    }
+
+    /// Publishes a picture.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if it cannot be opened; nothing has changed then.
+    pub async fn start_video(&mut self, input: VideoInput) -> Result<(), PublishError> {
+        if self.publisher.start_video(input).await? {
+            self.tell_track(StreamId::VIDEO, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops publishing a picture; the others see that it is off.
+    pub async fn stop_video(&mut self) {
+        if self.publisher.stop_video().await {
+            // The room may be closed already: then nobody has to be told.
+            let _ = self.tell_track(StreamId::VIDEO, false).await;
+        }
+    }
+
+    /// Publishes a sound.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if it cannot be opened; nothing has changed then.
+    pub async fn start_audio(&mut self, input: AudioInput) -> Result<(), PublishError> {
+        if self.publisher.start_audio(input).await? {
+            self.tell_track(StreamId::AUDIO, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops publishing a sound; the others see that it is off.
+    pub async fn stop_audio(&mut self) {
+        if self.publisher.stop_audio().await {
+            let _ = self.tell_track(StreamId::AUDIO, false).await;
+        }
+    }
+
+    /// Asks to be the host. [`Event::HostChanged`] tells when we are; if somebody
+    /// else is, [`Event::Warning`] does.
+    pub async fn start_hosting(&self) {
+        // A closed room has told so by `Event::Closed`.
+        let _ = self.driver.send(ToDriver::Hosting(true)).await;
+    }
+
+    /// Gives hosting up; the others wait for somebody else.
+    pub async fn stop_hosting(&self) {
+        let _ = self.driver.send(ToDriver::Hosting(false)).await;
+    }
+
+    /// Leaves: stops publishing, tells the others, closes every connection, and
+    /// returns the final figures. Takes at most about two seconds.
+    pub async fn leave(mut self) -> Stats {
+        self.publisher.stop_video().await;
+        self.publisher.stop_audio().await;
+        let (done, left) = oneshot::channel();
+        let asked = self.driver.send(ToDriver::Leave(done)).await;
+        let mut stats = match asked {
+            Ok(()) => left.await.unwrap_or_default(),
+            Err(_) => Stats::default(),
+        };
+        if let Some(thread) = self.stage_thread.take() {
+            // It has been told to quit. What it counted until then is the end.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        stats.media = self.counters.media();
+        stats
+    }
+
+    async fn tell_track(&self, stream: StreamId, enabled: bool) -> Result<(), PublishError> {
+        let told = self.driver.send(ToDriver::TrackState { stream, enabled }).await;
+        told.map_err(|_| PublishError::RoomLeft)
+    }
+}
+
+impl RoomBuilder {
+    /// What the others call us. Defaults to `guest`; at most 64 characters.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What we show and say from the start. Defaults to nothing.
+    #[must_use]
+    pub fn publish(mut self, publish: Publish) -> Self {
+        self.publish = publish;
+        self
+    }
+
+    /// Whether we host if nobody else does. Defaults to no.
+    #[must_use]
+    pub fn host(mut self, host: bool) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// Every bound. Defaults to those of [`Config`].
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Joins, on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`], whose text is one line for a person.
+    pub async fn join(self) -> Result<Room, JoinError> {
+        let Self { url, name, publish, host, config } = self;
+        let began = clock();
+        config.validate()?;
+        let publish = blocking(|| publish.open()).await?;
+        let peer = PeerId::from_random(random()?);
+        let capabilities =
+            Capabilities { video: vec!["h264".to_owned()], audio: vec!["opus".to_owned()], host };
+        let client = Client::new(ClientConfig::new(peer, name).capabilities(capabilities));
+        let entering = enter(&url, client, config.join_timeout);
+        let timeout = config.join_timeout;
+        let (client, connection, joined) = tokio::time::timeout(timeout, entering)
+            .await
+            .map_err(|_| JoinError::Timeout { url: url.clone(), timeout })??;
+
+        let wall = wall_clock();
+        let counters = Arc::new(Counters::default());
+        let events = EventQueue::new(config.event_queue, Arc::clone(&counters));
+        let switches = Switches::default();
+        let (to_driver, inputs) = mpsc::channel(DRIVER_QUEUE);
+        let (to_stage, stage_inputs) = sync_channel(STAGE_QUEUE);
+        let sender = joined.sender;
+
+        let stage = StageLoop {
+            config: config.clone(),
+            wall,
+            inputs: stage_inputs,
+            driver: to_driver.downgrade(),
+            events: events.clone(),
+            counters: Arc::clone(&counters),
+            us: sender,
+            peers: BTreeMap::new(),
+            video: BTreeMap::new(),
+            audio: BTreeMap::new(),
+            hosting: None,
+        };
+        let stage_thread = std::thread::Builder::new()
+            .name("paceline-stage".to_owned())
+            .spawn(move || stage.run())
+            .map_err(|error| JoinError::System(error.to_string()))?;
+
+        let driver = Driver {
+            session: Session::new(peer, config.session()),
+            transport: WebRtc::new(config.transport()),
+            client,
+            connection: Some(connection),
+            inputs,
+            stage: to_stage.clone(),
+            events: events.clone(),
+            counters: Arc::clone(&counters),
+            switches: switches.clone(),
+            us: (peer, sender),
+            began,
+            speaker: Speaker::default(),
+            names: Vec::new(),
+            connect: None,
+            first_picture: None,
+        };
+        tokio::spawn(driver.run(roster_of(joined)));
+
+        let mut publisher = Publisher {
+            config,
+            wall,
+            slot: sender,
+            driver: to_driver.downgrade(),
+            stage: to_stage,
+            counters: Arc::clone(&counters),
+            events: events.clone(),
+            switches,
+            video: None,
+            audio: None,
+        };
+        publisher.start(publish)?;
+        Ok(Room {
+            peer,
+            sender,
+            events,
+            driver: to_driver,
+            counters,
+            publisher,
+            stage_thread: Some(stage_thread),
+            wall,
+        })
+    }
+}
+
+/// Connects to the server and announces us.
+async fn enter(
+    url: &str,
+    mut client: Client,
+    timeout: Duration,
+) -> Result<(Client, Connection, Joined), JoinError> {
+    let mut connection = Connection::connect(url, timeout).await?;
+    client.handle_open();
+    loop {
+        while let Some(output) = client.poll_output() {
+            match output {
+                ClientOutput::Send(text) => connection.send(text).await?,
+                ClientOutput::Event(ClientEvent::Joined(joined)) => {
+                    return Ok((client, connection, joined));
+                }
+                ClientOutput::Event(ClientEvent::Refused { message, .. }) => {
+                    return Err(JoinError::Refused { url: url.to_owned(), message });
+                }
+                _ => {}
+            }
+        }
+        let lost = || ConnectError::Lost { reason: "the server closed the connection".to_owned() };
+        let text = connection.recv().await.ok_or_else(lost)??;
+        if let Err(error) = client.handle_text(&text) {
+            tracing::debug!(%error, "the signalling server said something odd");
+        }
+    }
+}
+
+fn roster_of(joined: Joined) -> Roster {
+    let Joined { session, sender, epoch, host, members, .. } = joined;
+    Roster { session, sender, epoch, host, members: members.into_iter().map(member_of).collect() }
+}
+
+fn random() -> Result<[u8; 16], JoinError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| JoinError::System(error.to_string()))?;
+    Ok(bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the facade is where the wallclock is read")]
+fn wall_clock() -> WallClock {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    WallClock::new(Instant::now(), NtpTime::from_unix(since))
+}

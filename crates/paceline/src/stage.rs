@@ -1,0 +1,373 @@
+//! The stage thread: decodes what is due, mixes if we host, encodes the mix, and
+//! hands pictures and sound to the program.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use paceline_codec::{
+    AnyVideoDecoder, AudioDecoder, AudioEncoder, VideoDecoder, VideoEncoder, audio_decoder,
+};
+use paceline_playout::{Kind, Stage, StageOutput};
+use paceline_session::Role;
+use paceline_types::{
+    AudioFrame, EncodedFrame, EncoderTarget, Frequency, MediaTime, PeerId, SenderId, SeqNo,
+    StreamId, StreamKey, VideoFrame, WallClock,
+};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::Config;
+use crate::counters::Counters;
+use crate::driver::clock;
+use crate::event::{Event, EventQueue, Picture, Sound};
+use crate::publish::{audio_encoder, video_encoder};
+use crate::wire::{ToDriver, ToStage};
+
+/// The state of the stage thread.
+#[derive(Debug)]
+pub(crate) struct StageLoop {
+    pub(crate) config: Config,
+    pub(crate) wall: WallClock,
+    pub(crate) inputs: Receiver<ToStage>,
+    /// Weak: a room that is dropped is left, whatever its threads do.
+    pub(crate) driver: mpsc::WeakSender<ToDriver>,
+    pub(crate) events: EventQueue,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) us: SenderId,
+    pub(crate) peers: BTreeMap<SenderId, PeerId>,
+    pub(crate) video: BTreeMap<StreamKey, VideoStream>,
+    pub(crate) audio: BTreeMap<StreamKey, Box<dyn AudioDecoder>>,
+    pub(crate) hosting: Option<Hosting>,
+}
+
+/// A picture that comes in.
+#[derive(Debug, Default)]
+pub(crate) struct VideoStream {
+    decoder: AnyVideoDecoder,
+    asked: Option<Instant>,
+}
+
+/// What there is only while we host.
+#[derive(Debug)]
+pub(crate) struct Hosting {
+    stage: Stage,
+    encoder: Box<dyn VideoEncoder>,
+    seq: SeqNo,
+    mixes: BTreeMap<SenderId, Mix>,
+}
+
+/// What one member hears.
+#[derive(Debug)]
+struct Mix {
+    encoder: Box<dyn AudioEncoder>,
+    seq: SeqNo,
+}
+
+impl StageLoop {
+    /// Runs until it is told to quit, or nobody is left to tell it.
+    pub(crate) fn run(mut self) {
+        loop {
+            let deadline = self.hosting.as_ref().and_then(|hosting| hosting.stage.poll_timeout());
+            let wait = deadline.map(|at| at.saturating_duration_since(clock()));
+            let message = match wait {
+                Some(wait) => match self.inputs.recv_timeout(wait) {
+                    Ok(message) => Some(message),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+                None => match self.inputs.recv() {
+                    Ok(message) => Some(message),
+                    Err(_) => return,
+                },
+            };
+            // What is waiting goes in before time passes: a late thread must not
+            // find its sources dry.
+            for message in message.into_iter().chain(Vec::from_iter(self.inputs.try_iter())) {
+                if matches!(message, ToStage::Quit) {
+                    return;
+                }
+                self.handle(message);
+            }
+            self.turn();
+        }
+    }
+
+    fn handle(&mut self, message: ToStage) {
+        match message {
+            ToStage::Connected { peer, sender } => {
+                self.forget(sender);
+                self.peers.insert(sender, peer);
+                if let Some(hosting) = &mut self.hosting {
+                    hosting.add_source(sender);
+                }
+            }
+            ToStage::Gone { sender } => {
+                self.forget(sender);
+                self.peers.remove(&sender);
+            }
+            ToStage::Decode { stream, due, frame } if frame.coding.is_audio() => {
+                self.decode_audio(stream, due, &frame);
+            }
+            ToStage::Decode { stream, due, frame } => self.decode_video(stream, due, &frame),
+            ToStage::Lost { stream, count } => self.conceal(stream, count),
+            ToStage::LocalAudio(frame) => self.hear(self.us, frame),
+            ToStage::LocalVideo(frame) => self.see(self.us, frame),
+            ToStage::Role { role, us } => self.set_role(role, us),
+            ToStage::Steer(target) => {
+                if let Some(hosting) = &mut self.hosting {
+                    hosting.encoder.set_target(target);
+                }
+            }
+            ToStage::TrackState { stream, enabled } => {
+                let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
+                if let Some(hosting) = &mut self.hosting {
+                    hosting.stage.set_enabled(clock(), stream.sender, kind, enabled);
+                }
+            }
+            ToStage::Quit => {}
+        }
+    }
+
+    fn set_role(&mut self, role: Role, us: SenderId) {
+        self.us = us;
+        self.hosting = None;
+        if role == Role::Host {
+            match Hosting::new(clock(), self.wall, &self.config) {
+                Ok(mut hosting) => {
+                    hosting.add_source(us);
+                    for &sender in self.peers.keys() {
+                        hosting.add_source(sender);
+                    }
+                    self.hosting = Some(hosting);
+                }
+                Err(reason) => self.warn(format!("we cannot host: {reason}")),
+            }
+        }
+    }
+
+    fn forget(&mut self, sender: SenderId) {
+        self.video.retain(|key, _| key.sender != sender);
+        self.audio.retain(|key, _| key.sender != sender);
+        if let Some(hosting) = &mut self.hosting {
+            hosting.stage.remove_source(clock(), sender);
+            hosting.mixes.remove(&sender);
+        }
+    }
+
+    fn decode_video(&mut self, key: StreamKey, due: Instant, frame: &EncodedFrame) {
+        let stream = self.video.entry(key).or_default();
+        match stream.decoder.decode(frame) {
+            Ok(Some(picture)) => {
+                self.counters.video_decoded.add(1);
+                self.show(key, due, picture);
+            }
+            // The decoder keeps it and gives it with the next one.
+            Ok(None) => self.counters.video_decoded.add(1),
+            Err(error) => {
+                self.counters.decode_errors.add(1);
+                debug!(?key, %error, "a picture cannot be decoded");
+                let now = clock();
+                let again = stream.asked.is_none_or(|at| now - at > KEYFRAME_RETRY);
+                if again && send(&self.driver, ToDriver::NeedsKeyframe(key)) {
+                    stream.asked = Some(now);
+                }
+            }
+        }
+    }
+
+    fn decode_audio(&mut self, key: StreamKey, due: Instant, frame: &EncodedFrame) {
+        let decoded = match self.audio.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut().decode(frame),
+            Entry::Vacant(entry) => {
+                audio_decoder(&frame.coding).and_then(|decoder| entry.insert(decoder).decode(frame))
+            }
+        };
+        match decoded {
+            Ok(sound) => {
+                self.counters.audio_decoded.add(1);
+                self.play(key, due, sound, false);
+            }
+            Err(error) => {
+                self.counters.decode_errors.add(1);
+                debug!(?key, %error, "a frame of sound cannot be decoded");
+                self.conceal(key, 1);
+            }
+        }
+    }
+
+    /// Sound that is missing is made up; a picture that is missing just stays.
+    fn conceal(&mut self, key: StreamKey, count: u64) {
+        let Some(decoder) = self.audio.get_mut(&key) else { return };
+        let now = clock();
+        let capture = self.wall.at(now);
+        let time = MediaTime::new(0, Frequency::AUDIO);
+        let sounds: Vec<_> =
+            (0..count.min(MAX_CONCEALED)).map(|_| decoder.conceal(time, capture)).collect();
+        for sound in sounds {
+            self.counters.concealed_ms.add(20);
+            self.play(key, now, sound, true);
+        }
+    }
+
+    /// A decoded picture goes on the stage, or to the program if it is the mix.
+    fn show(&mut self, key: StreamKey, due: Instant, picture: VideoFrame) {
+        if key.stream == StreamId::MIX_VIDEO {
+            let ready = self.wall.at(clock().max(due));
+            self.events.push(Event::Picture(Picture { frame: picture, ready }));
+        } else {
+            self.see(key.sender, picture);
+        }
+    }
+
+    fn play(&mut self, key: StreamKey, due: Instant, sound: AudioFrame, concealed: bool) {
+        if key.stream == StreamId::MIX_AUDIO {
+            let ready = self.wall.at(clock().max(due));
+            self.events.push(Event::Sound(Sound { frame: sound, ready, concealed }));
+        } else {
+            self.hear(key.sender, sound);
+        }
+    }
+
+    fn see(&mut self, sender: SenderId, picture: VideoFrame) {
+        if let Some(hosting) = &mut self.hosting {
+            // Refusals are counted by the stage.
+            let _ = hosting.stage.handle_video(clock(), sender, picture);
+        }
+    }
+
+    fn hear(&mut self, sender: SenderId, sound: AudioFrame) {
+        if let Some(hosting) = &mut self.hosting {
+            let _ = hosting.stage.handle_audio(clock(), sender, sound);
+        }
+    }
+
+    /// Lets the stage make what is due, and sends it off.
+    fn turn(&mut self) {
+        let Some(hosting) = &mut self.hosting else { return };
+        hosting.stage.handle_timeout(clock());
+        let outputs = Vec::from_iter(std::iter::from_fn(|| hosting.stage.poll_output()));
+        for output in outputs {
+            match output {
+                StageOutput::Picture(picture) => self.send_picture(picture),
+                StageOutput::Audio { for_peer, frame, .. } => self.send_sound(for_peer, frame),
+                StageOutput::MixInfo(info) => self.to_driver(ToDriver::MixInfo(info)),
+                _ => {}
+            }
+        }
+    }
+
+    fn send_picture(&mut self, picture: VideoFrame) {
+        let ready = self.wall.at(clock());
+        self.events.push(Event::Picture(Picture { frame: picture.clone(), ready }));
+        let Some(hosting) = &mut self.hosting else { return };
+        if self.peers.is_empty() {
+            return;
+        }
+        match hosting.encoder.encode(&picture) {
+            Ok(Some(encoded)) => {
+                self.counters.video_encoded.add(1);
+                let frame = EncodedFrame {
+                    stream: StreamId::MIX_VIDEO,
+                    seq: hosting.seq,
+                    time: picture.time(),
+                    capture: picture.capture(),
+                    coding: encoded.coding,
+                    data: encoded.data,
+                };
+                hosting.seq = hosting.seq.next();
+                if !send(&self.driver, ToDriver::Encoded { to: None, frame }) {
+                    self.counters.video_skipped.add(1);
+                    hosting.encoder.set_target(EncoderTarget { keyframe: true, bitrate: None });
+                }
+            }
+            Ok(None) => self.counters.video_skipped.add(1),
+            Err(error) => {
+                self.counters.encode_errors.add(1);
+                debug!(%error, "the mix cannot be encoded");
+            }
+        }
+    }
+
+    fn send_sound(&mut self, for_peer: SenderId, sound: AudioFrame) {
+        if for_peer == self.us {
+            let ready = self.wall.at(clock());
+            self.events.push(Event::Sound(Sound { frame: sound, ready, concealed: false }));
+            return;
+        }
+        let (Some(&peer), Some(hosting)) = (self.peers.get(&for_peer), &mut self.hosting) else {
+            return;
+        };
+        let Some(mix) = hosting.mix(for_peer) else { return };
+        match mix.encoder.encode(&sound) {
+            Ok(encoded) => {
+                self.counters.audio_encoded.add(1);
+                let frame = EncodedFrame {
+                    stream: StreamId::MIX_AUDIO,
+                    seq: mix.seq,
+                    time: sound.time,
+                    capture: sound.capture,
+                    coding: encoded.coding,
+                    data: encoded.data,
+                };
+                mix.seq = mix.seq.next();
+                self.to_driver(ToDriver::Encoded { to: Some(peer), frame });
+            }
+            Err(error) => {
+                self.counters.encode_errors.add(1);
+                debug!(%error, "a mix of sound cannot be encoded");
+            }
+        }
+    }
+
+    fn to_driver(&self, message: ToDriver) {
+        if !send(&self.driver, message) {
+            self.counters.audio_overrun.add(1);
+        }
+    }
+
+    fn warn(&self, text: String) {
+        warn!(text);
+        self.events.push(Event::Warning(text));
+    }
+}
+
+/// Whether the driver takes it; it never waits.
+fn send(driver: &mpsc::WeakSender<ToDriver>, message: ToDriver) -> bool {
+    driver.upgrade().is_some_and(|driver| driver.try_send(message).is_ok())
+}
+
+impl Hosting {
+    fn new(now: Instant, wall: WallClock, config: &Config) -> Result<Self, String> {
+        Ok(Self {
+            stage: Stage::new(now, wall, config.stage()),
+            encoder: video_encoder(config).map_err(|error| error.to_string())?,
+            seq: SeqNo::default(),
+            mixes: BTreeMap::new(),
+        })
+    }
+
+    fn add_source(&mut self, sender: SenderId) {
+        // A full stage counts it; the mesh has refused the peer before.
+        let _ = self.stage.add_source(clock(), sender);
+    }
+
+    fn mix(&mut self, sender: SenderId) -> Option<&mut Mix> {
+        match self.mixes.entry(sender) {
+            Entry::Occupied(entry) => Some(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let encoder = audio_encoder().ok()?;
+                Some(entry.insert(Mix { encoder, seq: SeqNo::default() }))
+            }
+        }
+    }
+}
+
+/// How long a stuck decoder waits before it asks again: a keyframe may be on its
+/// way, and the sender makes at most two a second.
+const KEYFRAME_RETRY: Duration = Duration::from_millis(500);
+
+/// Frames made up for one gap: 200 ms, after which concealment is silence anyway.
+const MAX_CONCEALED: u64 = 10;

@@ -1,0 +1,189 @@
+//! Whole calls over real connections on loopback.
+
+#[allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+mod common;
+
+use common::{WATCHDOG, builder, join, server, until, until_picture};
+use paceline::types::{PictureFormat, StreamId};
+use paceline::{AudioInput, Config, Event, VideoInput};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_sees_and_hears_the_mix_of_all() {
+    let server = server().await;
+    let mut host = join(&server, "ada", true).await;
+    let mut member = join(&server, "ben", false).await;
+    let mut guest = join(&server, "cem", false).await;
+    for room in [&mut host, &mut member, &mut guest] {
+        let senders = until(room, |event| match event {
+            Event::MixInfo(info) if info.sources.len() == 3 => {
+                let shown = info.sources.iter().all(|source| source.tile.width > 0);
+                shown.then(|| {
+                    info.sources.iter().map(|source| source.sender.get()).collect::<Vec<_>>()
+                })
+            }
+            _ => None,
+        })
+        .await;
+        assert_eq!(senders, [1, 2, 3]);
+        until_picture(room).await;
+        // Somebody's tone is heard, and it is not a click or a whisper.
+        let loud = until(room, |event| match event {
+            Event::Sound(sound) => {
+                let peak = sound.frame.samples.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
+                (peak > 0.05).then_some(peak)
+            }
+            _ => None,
+        })
+        .await;
+        assert!(loud <= 1.0);
+    }
+    let stats = guest.leave().await;
+    assert_eq!(stats.media.video_decoded, stats.media.video_received);
+    assert!(stats.media.video_received > 0 && stats.connect.is_some());
+    member.leave().await;
+    host.leave().await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_leaves_does_not_disturb_the_others() {
+    let server = server().await;
+    let mut host = join(&server, "ada", true).await;
+    let mut member = join(&server, "ben", false).await;
+    let guest = join(&server, "cem", false).await;
+    until_picture(&mut member).await;
+    guest.leave().await;
+    for room in [&mut host, &mut member] {
+        let name = until(room, |event| match event {
+            Event::MemberLeft { name, .. } => Some(name),
+            _ => None,
+        })
+        .await;
+        assert_eq!(name, "cem");
+        until_picture(room).await;
+    }
+    // And one who is simply gone.
+    drop(member);
+    let name = until(&mut host, |event| match event {
+        Event::MemberLeft { name, .. } => Some(name),
+        _ => None,
+    })
+    .await;
+    assert_eq!(name, "ben");
+    until_picture(&mut host).await;
+    host.leave().await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starting_and_stopping_twice_is_no_error_and_the_others_see_it() {
+    let server = server().await;
+    let mut host = join(&server, "ada", true).await;
+    let mut member = join(&server, "ben", false).await;
+    until_picture(&mut member).await;
+    let sender = member.sender();
+    member.stop_video().await;
+    member.stop_video().await;
+    let off = |event| match event {
+        Event::TrackState { sender, stream, enabled: false } => Some((sender, stream)),
+        _ => None,
+    };
+    assert_eq!(until(&mut host, off).await, (sender, StreamId::VIDEO));
+    member.start_video(VideoInput::Test).await.expect("it starts");
+    member.start_video(VideoInput::Test).await.expect("it runs");
+    let on = |event| match event {
+        Event::TrackState { sender, stream, enabled: true } => Some((sender, stream)),
+        _ => None,
+    };
+    assert_eq!(until(&mut host, on).await, (sender, StreamId::VIDEO));
+    member.stop_audio().await;
+    assert_eq!(until(&mut host, off).await, (sender, StreamId::AUDIO));
+    member.start_audio(AudioInput::Silence).await.expect("it starts");
+    member.leave().await;
+    host.leave().await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosting_can_be_given_up_and_taken_by_another() {
+    let server = server().await;
+    let mut ada = join(&server, "ada", true).await;
+    let mut ben = join(&server, "ben", false).await;
+    until_picture(&mut ben).await;
+    ben.start_hosting().await;
+    let refused = until(&mut ben, |event| match event {
+        Event::Warning(text) => Some(text),
+        _ => None,
+    })
+    .await;
+    assert!(refused.contains("host"), "{refused}");
+    ada.stop_hosting().await;
+    let nobody = |event| matches!(event, Event::HostChanged { host: None, .. }).then_some(());
+    until(&mut ada, nobody).await;
+    until(&mut ben, nobody).await;
+    ben.start_hosting().await;
+    ben.start_hosting().await;
+    until(&mut ben, |event| matches!(event, Event::HostChanged { us: true, .. }).then_some(()))
+        .await;
+    let id = ben.peer();
+    until(&mut ada, |event| match event {
+        Event::HostChanged { host, us: false } if host == Some(id) => Some(()),
+        _ => None,
+    })
+    .await;
+    // The picture that ada sees from now on is ben's mix.
+    until(&mut ada, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
+    until_picture(&mut ada).await;
+    until_picture(&mut ben).await;
+    ada.leave().await;
+    ben.leave().await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_format_makes_a_call() {
+    for format in [PictureFormat::Cells, PictureFormat::Rgb] {
+        let server = server().await;
+        let config = Config::default().picture(format);
+        let host = builder(&server, "ada").host(true).config(config.clone()).join();
+        let mut host = host.await.expect("the room is open");
+        let member = builder(&server, "ben").config(config).join();
+        let mut member = member.await.expect("the room is open");
+        let both = |event| match event {
+            Event::MixInfo(info) => {
+                (info.sources.iter().filter(|source| source.tile.width > 0).count() == 2)
+                    .then_some(())
+            }
+            _ => None,
+        };
+        until(&mut member, both).await;
+        until_picture(&mut member).await;
+        until_picture(&mut host).await;
+        let stats = member.leave().await;
+        assert_eq!(stats.media.decode_errors, 0, "{format:?}");
+        host.leave().await;
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_call_goes_on_when_the_signalling_server_is_gone() {
+    let server = server().await;
+    let mut host = join(&server, "ada", true).await;
+    let mut member = join(&server, "ben", false).await;
+    until_picture(&mut member).await;
+    server.shutdown().await;
+    let warning = until(&mut member, |event| match event {
+        Event::Warning(text) => Some(text),
+        _ => None,
+    })
+    .await;
+    assert!(warning.contains("the call goes on"), "{warning}");
+    for _ in 0..30 {
+        until_picture(&mut member).await;
+        until_picture(&mut host).await;
+    }
+    // Leaving does not wait for a server that is not there.
+    tokio::time::timeout(WATCHDOG, member.leave()).await.expect("it leaves");
+    host.leave().await;
+}

@@ -1,0 +1,270 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use paceline::types::PictureFormat;
+use paceline::{AudioInput, VideoInput};
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Mode {
+    /// A server and everybody, in this process.
+    All,
+    /// A server and the host.
+    Host,
+    /// One more.
+    Join(String),
+}
+
+/// Where a picture comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Video {
+    Clip,
+    File(PathBuf),
+    Test,
+}
+
+/// Where a sound comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Audio {
+    Clip,
+    File(PathBuf),
+    Silence,
+    Tone,
+}
+
+/// Everything the command line says, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Args {
+    pub(crate) mode: Mode,
+    pub(crate) participants: usize,
+    /// From 1.
+    pub(crate) host: usize,
+    /// From 1; `None`: the first who does not host.
+    pub(crate) view: Option<usize>,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) json: bool,
+    pub(crate) picture: PictureFormat,
+    pub(crate) video: Video,
+    pub(crate) audio: Audio,
+    pub(crate) listen: SocketAddr,
+    pub(crate) name: Option<String>,
+    pub(crate) ascii: bool,
+}
+
+/// What came of the command line.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    Run(Args),
+    Say(String),
+}
+
+/// A command line that cannot be followed.
+#[derive(Debug)]
+pub(crate) struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Args {
+    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+        let mut this = Self {
+            mode: Mode::All,
+            participants: 3,
+            host: 1,
+            view: None,
+            duration: None,
+            json: false,
+            picture: PictureFormat::H264,
+            video: Video::Clip,
+            audio: Audio::Clip,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            name: None,
+            ascii: false,
+        };
+        let mut parser = lexopt::Parser::from_iter(args);
+        let mut words = Vec::new();
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Long("help") | Short('h') => return Ok(Parsed::Say(HELP.to_owned())),
+                Long("version") | Short('V') => {
+                    return Ok(Parsed::Say(concat!("call ", env!("CARGO_PKG_VERSION")).to_owned()));
+                }
+                Long("participants") => {
+                    this.participants = number("--participants", &parser.value()?, 1, 9)?;
+                }
+                Long("host") => this.host = number("--host", &parser.value()?, 1, 9)?,
+                Long("view") => this.view = Some(number("--view", &parser.value()?, 1, 9)?),
+                Long("duration") => {
+                    let seconds = number("--duration", &parser.value()?, 1, 86_400)?;
+                    this.duration = Some(Duration::from_secs(seconds as u64));
+                }
+                Long("json") => this.json = true,
+                Long("ascii") => this.ascii = true,
+                Long("picture") => this.picture = picture(&text(parser.value()?)?)?,
+                Long("video") => this.video = video(parser.value()?)?,
+                Long("audio") => this.audio = audio(parser.value()?)?,
+                Long("listen") => {
+                    let value = text(parser.value()?)?;
+                    this.listen = value.parse().map_err(|_| {
+                        UsageError(format!(
+                            "--listen {value}: it takes ADDRESS:PORT, as 127.0.0.1:4455"
+                        ))
+                    })?;
+                }
+                Long("name") => this.name = Some(text(parser.value()?)?),
+                Value(word) => words.push(text(word)?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        this.mode = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => Mode::All,
+            ["host"] => Mode::Host,
+            ["join", url] => Mode::Join(url.to_owned()),
+            ["join"] => {
+                return Err(UsageError("join needs the URL that `call host` printed".into()));
+            }
+            _ => {
+                return Err(UsageError(format!(
+                    "`{}` is no command: it is host, join URL, or nothing",
+                    words.join(" ")
+                )));
+            }
+        };
+        for (name, value) in [("--host", Some(this.host)), ("--view", this.view)] {
+            if let Some(value) = value.filter(|&value| value > this.participants) {
+                let people = this.participants;
+                return Err(UsageError(format!("{name} {value}: there are {people} participants")));
+            }
+        }
+        Ok(Parsed::Run(this))
+    }
+
+    /// Who is shown in the terminal, from 0.
+    pub(crate) fn viewer(&self) -> usize {
+        self.view
+            .map_or_else(|| usize::from(self.host == 1 && self.participants > 1), |view| view - 1)
+    }
+
+    /// What participant `index` shows.
+    pub(crate) fn video_input(&self, index: usize) -> VideoInput {
+        match &self.video {
+            Video::Clip => VideoInput::File(clip(index, "h264")),
+            Video::File(path) => VideoInput::File(path.clone()),
+            Video::Test => VideoInput::Test,
+        }
+    }
+
+    /// What participant `index` says.
+    pub(crate) fn audio_input(&self, index: usize) -> AudioInput {
+        match &self.audio {
+            Audio::Clip => AudioInput::File(clip(index, "wav")),
+            Audio::File(path) => AudioInput::File(path.clone()),
+            Audio::Silence => AudioInput::Silence,
+            Audio::Tone => AudioInput::Tone,
+        }
+    }
+
+    /// What participant `index` is called.
+    pub(crate) fn name(&self, index: usize) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None if index < NAMES.len() => NAMES[index].to_owned(),
+            None => format!("guest {}", index + 1),
+        }
+    }
+}
+
+/// The bundled clip of one person; more people than clips share them.
+fn clip(index: usize, extension: &str) -> PathBuf {
+    let name = NAMES[index % NAMES.len()].to_lowercase();
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("media").join(name).with_extension(extension)
+}
+
+fn text(value: OsString) -> Result<String, UsageError> {
+    value.into_string().map_err(|value| UsageError(format!("{value:?} is not UTF-8")))
+}
+
+fn number(option: &str, value: &OsString, min: usize, max: usize) -> Result<usize, UsageError> {
+    let parsed = value.to_str().and_then(|value| value.parse().ok());
+    parsed.filter(|value| (min..=max).contains(value)).ok_or_else(|| {
+        UsageError(format!("{option} {}: it takes a number from {min} to {max}", value.display()))
+    })
+}
+
+fn picture(value: &str) -> Result<PictureFormat, UsageError> {
+    match value {
+        "cells" => Ok(PictureFormat::Cells),
+        "h264" => Ok(PictureFormat::H264),
+        "rgb" => Ok(PictureFormat::Rgb),
+        _ => Err(UsageError(format!("--picture {value}: it is h264, rgb or cells"))),
+    }
+}
+
+fn video(value: OsString) -> Result<Video, UsageError> {
+    let path = PathBuf::from(&value);
+    match (value.to_str(), extension(&path)) {
+        (Some("test"), _) => Ok(Video::Test),
+        (_, "y4m" | "h264" | "264") => Ok(Video::File(path)),
+        _ => Err(UsageError(format!(
+            "--video {}: it is FILE.y4m, FILE.h264 or test",
+            path.display()
+        ))),
+    }
+}
+
+fn audio(value: OsString) -> Result<Audio, UsageError> {
+    let path = PathBuf::from(&value);
+    match (value.to_str(), extension(&path)) {
+        (Some("tone"), _) => Ok(Audio::Tone),
+        (Some("silence"), _) => Ok(Audio::Silence),
+        (_, "wav") => Ok(Audio::File(path)),
+        _ => {
+            Err(UsageError(format!("--audio {}: it is FILE.wav, tone or silence", path.display())))
+        }
+    }
+}
+
+fn extension(path: &Path) -> &str {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
+}
+
+const NAMES: [&str; 3] = ["Ada", "Ben", "Cem"];
+
+const HELP: &str = "\
+A call without a media server, in a terminal.
+
+usage: call [options]            a signalling server and everybody, in this process
+       call host [options]       a signalling server and the host; prints the URL to join
+       call join URL [options]   one more participant
+
+  --participants N   how many, 1 to 9 (3)
+  --host N           which of them hosts and mixes (1)
+  --view N           whose picture to show (the first who does not host)
+  --picture FORMAT   h264, rgb or cells (h264)
+  --video SOURCE     FILE.y4m, FILE.h264 or test (a bundled clip per person)
+  --audio SOURCE     FILE.wav, tone or silence (bundled speech per person)
+  --name NAME        what the others call you (host, join)
+  --listen ADDR:PORT where the server of `host` listens (127.0.0.1, any free port)
+  --duration SECONDS leave after this long (20 without a terminal, else until q)
+  --json             one line of figures at the end, read from marks in the media
+  --ascii            characters instead of colours
+  -h, --help         this
+  -V, --version      the version
+
+In the call: q or Ctrl-C leaves.
+Exit status: 0, 1 if the call failed, 2 if the command line is wrong.";

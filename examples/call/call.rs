@@ -1,0 +1,216 @@
+//! The call itself: who takes part, when it ends, what is told of it.
+
+use std::error::Error;
+use std::future::pending;
+use std::time::Duration;
+
+use paceline_signaling::{Server, ServerConfig};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::args::{Args, Mode};
+use crate::participant::{Outcome, Participant, Screen};
+use crate::report::Report;
+use crate::system;
+use crate::terminal::{Key, Terminal};
+use crate::view::{View, status_line};
+
+type Failure = Box<dyn Error>;
+
+/// Runs a call from the first connection to the summary.
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let interactive = !args.json && Terminal::available();
+    let duration = args.duration.or_else(|| (!interactive).then_some(DEFAULT_DURATION));
+    let server = match &args.mode {
+        Mode::All | Mode::Host => Some(Server::bind(args.listen, ServerConfig::default()).await?),
+        Mode::Join(_) => None,
+    };
+    let url = match (&args.mode, &server) {
+        (Mode::Join(url), _) => url.clone(),
+        (_, Some(server)) => server.url(ROOM),
+        (_, None) => unreachable!("only who joins has no server"),
+    };
+    if matches!(args.mode, Mode::Host) {
+        eprintln!("others join with: call join {url}");
+    }
+
+    let began = system::now();
+    let (stop, stopped) = watch::channel(false);
+    let mut call = Call { tasks: JoinSet::new(), stopped, failures: Vec::new() };
+    let screen = call.start(&args, &url).await?;
+    let ended = watch_call(&args, screen, interactive, duration, &mut call.tasks).await;
+    stop.send_replace(true);
+
+    let mut outcomes = ended.early;
+    while let Some(outcome) = call.tasks.join_next().await {
+        match outcome {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => call.failures.push(error.to_string()),
+        }
+    }
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
+    let mut report = Report::new(outcomes, call.failures, system::now() - began);
+    if args.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.text());
+    }
+    match ended.failure {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// Who takes part, in tasks of their own.
+struct Call {
+    tasks: JoinSet<Outcome>,
+    stopped: watch::Receiver<bool>,
+    failures: Vec<String>,
+}
+
+impl Call {
+    /// Lets everybody of this process join; the host first. Returns what the
+    /// viewer sees.
+    async fn start(&mut self, args: &Args, url: &str) -> Result<watch::Receiver<Screen>, Failure> {
+        let indices: Vec<usize> = match args.mode {
+            Mode::All => {
+                let host = args.host - 1;
+                std::iter::once(host).chain((0..args.participants).filter(|&i| i != host)).collect()
+            }
+            Mode::Host | Mode::Join(_) => vec![0],
+        };
+        let viewer = if matches!(args.mode, Mode::All) { args.viewer() } else { 0 };
+        let mut viewed = None;
+        for index in indices {
+            let host = match args.mode {
+                Mode::All => index == args.host - 1,
+                Mode::Host => true,
+                Mode::Join(_) => false,
+            };
+            let shown = if matches!(args.mode, Mode::Join(_)) && args.name.is_none() {
+                // Guests of several processes should not all look like Ada.
+                1 + std::process::id() as usize % 2
+            } else {
+                index
+            };
+            let participant = Participant::join(args, shown, host, url).await?;
+            let (screen, seen) = watch::channel(Screen::default());
+            if index == viewer {
+                viewed = Some(seen);
+            }
+            self.tasks.spawn(participant.run(self.stopped.clone(), screen));
+        }
+        Ok(viewed.expect("the viewer is one of them"))
+    }
+}
+
+/// How a call ended.
+#[derive(Default)]
+struct Ended {
+    early: Vec<Outcome>,
+    failure: Option<String>,
+}
+
+/// Shows the call until it is over: by its time, by a key, by a signal, or because
+/// nobody is left in it.
+async fn watch_call(
+    args: &Args,
+    mut screen: watch::Receiver<Screen>,
+    interactive: bool,
+    duration: Option<Duration>,
+    tasks: &mut JoinSet<Outcome>,
+) -> Ended {
+    let mut ended = Ended::default();
+    let mut view = None;
+    let mut keys = None;
+    if interactive {
+        match Terminal::open() {
+            Ok(terminal) => {
+                view = Some(View::new(terminal, args.ascii));
+                keys = Some(Terminal::keys());
+            }
+            Err(error) => eprintln!("call: the terminal cannot be drawn on ({error})"),
+        }
+    }
+    let over = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => pending().await,
+        }
+    };
+    tokio::pin!(over);
+    let signal = interrupted();
+    tokio::pin!(signal);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut seconds = 0;
+    loop {
+        let mut clear = false;
+        tokio::select! {
+            () = &mut over => break,
+            () = &mut signal => break,
+            key = pressed(&mut keys) => match key {
+                Key::Quit => break,
+                Key::Resize => clear = true,
+            },
+            Some(outcome) = tasks.join_next() => {
+                // A participant that ends before it is told to has lost its room.
+                match outcome {
+                    Ok(outcome) => ended.early.push(outcome),
+                    Err(error) => ended.failure = Some(error.to_string()),
+                }
+                if tasks.is_empty() {
+                    break;
+                }
+            }
+            _ = second.tick() => {
+                if view.is_none() && seconds > 0 {
+                    eprintln!("{seconds:>4} s  {}", status_line(&screen.borrow()));
+                }
+                seconds += 1;
+            }
+            Ok(()) = screen.changed(), if view.is_some() => {}
+        }
+        if let Some(view) = &mut view {
+            let now = screen.borrow_and_update().clone();
+            if let Err(error) = view.draw(&now, clear) {
+                ended.failure = Some(format!("the terminal is gone: {error}"));
+                break;
+            }
+        }
+    }
+    ended
+}
+
+async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> Key {
+    if let Some(keys) = keys
+        && let Some(key) = keys.recv().await
+    {
+        return key;
+    }
+    pending().await
+}
+
+/// Ctrl-C without a terminal of ours, or a polite kill.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            // Without a handler the system ends us as it always did.
+            Err(_) => pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
+/// How long a call lasts when nobody can press q.
+const DEFAULT_DURATION: Duration = Duration::from_secs(20);
+
+/// The room of the embedded server.
+const ROOM: &str = "call";

@@ -1,0 +1,107 @@
+//! Latency and lip sync, read from the marks in what arrives.
+
+use std::collections::BTreeMap;
+
+use paceline::capture::clapper::{self, ToneReader};
+use paceline::types::{MixInfo, NtpTime, SenderId};
+use paceline::{Picture, Sound};
+
+/// What one participant sees and hears of the others' marks.
+#[derive(Debug)]
+pub(crate) struct Measure {
+    us: SenderId,
+    tones: ToneReader,
+    info: Option<MixInfo>,
+    pictures: BTreeMap<SenderId, Pictures>,
+    sounds: Vec<SoundSeen>,
+}
+
+/// The pictures of one source.
+#[derive(Debug, Default)]
+struct Pictures {
+    last_frame: Option<u16>,
+    seen: Vec<(NtpTime, f64)>,
+}
+
+#[derive(Debug)]
+struct SoundSeen {
+    slot: u32,
+    played: NtpTime,
+    latency_ms: f64,
+}
+
+/// Milliseconds, one figure for each mark.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) latency: Vec<f64>,
+    pub(crate) skew: Vec<f64>,
+}
+
+impl Measure {
+    pub(crate) fn new(us: SenderId) -> Self {
+        Self {
+            us,
+            tones: ToneReader::new(),
+            info: None,
+            pictures: BTreeMap::new(),
+            sounds: Vec::new(),
+        }
+    }
+
+    pub(crate) fn handle_mix_info(&mut self, info: MixInfo) {
+        self.info = Some(info);
+    }
+
+    /// Reads the mark of each other participant's tile, at the moment it is shown.
+    pub(crate) fn handle_picture(&mut self, shown: NtpTime, picture: &Picture) {
+        let Some(info) = &self.info else { return };
+        for source in info.sources.iter().filter(|source| source.sender != self.us) {
+            let Some(mark) = clapper::read(&picture.frame, source.tile) else { continue };
+            let pictures = self.pictures.entry(source.sender).or_default();
+            // A picture that stands still is shown once.
+            if pictures.last_frame.replace(mark.frame) != Some(mark.frame) {
+                let latency = clapper::latency(shown, mark.capture_ms, clapper::PICTURE_MODULUS);
+                pictures.seen.push((shown, latency.as_secs_f64() * 1e3));
+            }
+        }
+    }
+
+    /// Listens for the others' tones.
+    pub(crate) fn handle_sound(&mut self, sound: &Sound) {
+        self.tones.handle_audio(sound.ready, &sound.frame.samples);
+        while let Some(mark) = self.tones.poll_output() {
+            let latency = clapper::latency(mark.played, mark.capture_ms, clapper::SOUND_MODULUS);
+            let latency_ms = latency.as_secs_f64() * 1e3;
+            self.sounds.push(SoundSeen { slot: mark.slot, played: mark.played, latency_ms });
+        }
+    }
+
+    /// What it all comes to.
+    pub(crate) fn figures(&self) -> Figures {
+        let latency = self.pictures.values().flat_map(|p| p.seen.iter().map(|&(_, ms)| ms));
+        Figures {
+            latency: latency.collect(),
+            skew: self.sounds.iter().filter_map(|sound| self.skew(sound)).collect(),
+        }
+    }
+
+    /// How far a sound is from the picture of its source that was shown next to it.
+    fn skew(&self, sound: &SoundSeen) -> Option<f64> {
+        let slot = |sender: &SenderId| clapper::slot(sender.get()) == sound.slot;
+        let (_, pictures) = self.pictures.iter().find(|(sender, _)| slot(sender))?;
+        let distance = |at: NtpTime| at.micros_since(sound.played).unsigned_abs();
+        let &(at, latency) = pictures.seen.iter().min_by_key(|&&(at, _)| distance(at))?;
+        (distance(at) < NEAR_US).then(|| (sound.latency_ms - latency).abs())
+    }
+}
+
+/// The value below which `part` of the sorted figures lie (nearest rank).
+pub(crate) fn percentile(figures: &mut [f64], part: f64) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let rank = (figures.len() as f64 * part).ceil() as usize;
+    figures.get(rank.saturating_sub(1)).copied()
+}
+
+/// A picture and a sound are compared if they are at most this far apart, in
+/// microseconds: five pictures of the slowest bundled clip.
+const NEAR_US: u64 = 200_000;

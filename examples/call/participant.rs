@@ -1,0 +1,219 @@
+//! One participant: joins, takes what comes, and tells what it was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, WallClock};
+use paceline::{Config, Event, JoinError, Picture, Publish, Room, Stats};
+use tokio::sync::watch;
+
+use crate::args::Args;
+use crate::measure::{Figures, Measure};
+use crate::system;
+
+/// What a participant's screen shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Screen {
+    pub(crate) picture: Option<Arc<Picture>>,
+    pub(crate) info: Option<Arc<MixInfo>>,
+    pub(crate) names: BTreeMap<SenderId, String>,
+    pub(crate) host: Option<String>,
+    pub(crate) speaker: Option<String>,
+    pub(crate) connected: usize,
+    pub(crate) stats: Stats,
+    /// Pictures a second, over the last second.
+    pub(crate) fps: f64,
+    /// What all connections carry, both ways, over the last second.
+    pub(crate) bitrate: Bitrate,
+    pub(crate) notice: Option<String>,
+}
+
+/// What a participant took with him.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) hosted: bool,
+    pub(crate) stats: Stats,
+    /// Pictures that came to the screen.
+    pub(crate) displayed: u64,
+    /// For how long pictures came.
+    pub(crate) watched: Duration,
+    pub(crate) figures: Option<Figures>,
+    pub(crate) errors: Vec<String>,
+}
+
+/// A participant who is in the room.
+pub(crate) struct Participant {
+    name: String,
+    room: Room,
+    wall: WallClock,
+    measure: Option<Measure>,
+    screen: Screen,
+    peers: BTreeMap<PeerId, (SenderId, String)>,
+    hosted: bool,
+    shown: u64,
+    first: Option<Instant>,
+    /// When the figures of a second were last made, of how much.
+    second: (Instant, u64, u64),
+    errors: Vec<String>,
+}
+
+impl Participant {
+    /// Joins the room as participant `index`.
+    pub(crate) async fn join(
+        args: &Args,
+        index: usize,
+        host: bool,
+        url: &str,
+    ) -> Result<Self, JoinError> {
+        let name = args.name(index);
+        let publish =
+            Publish::default().video(args.video_input(index)).audio(args.audio_input(index));
+        let room = Room::builder(url)
+            .name(&name)
+            .publish(publish)
+            .host(host)
+            .config(Config::default().picture(args.picture).clapper(args.json))
+            .join()
+            .await?;
+        let measure = args.json.then(|| Measure::new(room.sender()));
+        let screen =
+            Screen { names: BTreeMap::from([(room.sender(), name.clone())]), ..Screen::default() };
+        Ok(Self {
+            name,
+            wall: system::wall_clock(),
+            measure,
+            screen,
+            peers: BTreeMap::new(),
+            hosted: false,
+            shown: 0,
+            first: None,
+            second: (system::now(), 0, 0),
+            errors: Vec::new(),
+            room,
+        })
+    }
+
+    /// Takes what comes until `stop`, then leaves. Whoever looks at `screen` sees
+    /// what this participant sees.
+    pub(crate) async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        screen: watch::Sender<Screen>,
+    ) -> Outcome {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut last = None;
+        loop {
+            tokio::select! {
+                () = told_to_stop(&mut stop) => break,
+                _ = second.tick() => self.note_second().await,
+                event = self.room.next() => match event {
+                    None => break,
+                    Some(event) => {
+                        last = matches!(event, Event::Picture(_)).then(system::now).or(last);
+                        self.handle(event);
+                    }
+                },
+            }
+            screen.send_replace(self.screen.clone());
+        }
+        let watched = self.first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
+        Outcome {
+            name: self.name,
+            hosted: self.hosted,
+            stats: self.room.leave().await,
+            displayed: self.shown,
+            watched,
+            figures: self.measure.map(|measure| measure.figures()),
+            errors: self.errors,
+        }
+    }
+
+    /// Makes the figures of the last second.
+    async fn note_second(&mut self) {
+        let stats = self.room.stats().await;
+        let (now, shown) = (system::now(), self.shown);
+        let peers = stats.peers.iter();
+        let bytes = peers.map(|(_, peer)| peer.sent_bytes + peer.received_bytes).sum();
+        let (before, shown_before, bytes_before) = self.second;
+        let span = now - before;
+        let pictures = shown.saturating_sub(shown_before);
+        self.screen.fps = pictures as f64 / span.as_secs_f64().max(0.001);
+        self.screen.bitrate = Bitrate::of(u64::saturating_sub(bytes, bytes_before), span);
+        self.screen.stats = stats;
+        self.second = (now, shown, bytes);
+    }
+
+    fn handle(&mut self, event: Event) {
+        let screen = &mut self.screen;
+        match event {
+            Event::Connected { .. } => screen.connected += 1,
+            Event::Disconnected { peer, reason } => {
+                screen.connected = screen.connected.saturating_sub(1);
+                let name = self.peers.get(&peer).map_or("somebody", |(_, name)| name);
+                screen.notice = Some(format!("{name} is disconnected: {reason}"));
+            }
+            Event::HostChanged { host, us } => {
+                self.hosted |= us;
+                screen.host = if us {
+                    Some(self.name.clone())
+                } else {
+                    host.map(|host| {
+                        self.peers.get(&host).map_or_else(|| "…".into(), |(_, name)| name.clone())
+                    })
+                };
+                if host.is_none() {
+                    screen.notice = Some("nobody hosts: waiting for a host".to_owned());
+                }
+            }
+            Event::MemberJoined { peer, sender, name } => {
+                // The host is named before he is introduced.
+                if screen.host.as_deref() == Some("…") {
+                    screen.host = Some(name.clone());
+                }
+                screen.names.insert(sender, name.clone());
+                self.peers.insert(peer, (sender, name));
+            }
+            Event::MemberLeft { peer, sender, name } => {
+                screen.notice = Some(format!("{name} has left"));
+                screen.names.remove(&sender);
+                self.peers.remove(&peer);
+            }
+            Event::MixInfo(info) => {
+                if let Some(measure) = &mut self.measure {
+                    measure.handle_mix_info(info.clone());
+                }
+                screen.info = Some(Arc::new(info));
+            }
+            Event::Picture(picture) => {
+                let now = system::now();
+                self.first.get_or_insert(now);
+                if let Some(measure) = &mut self.measure {
+                    measure.handle_picture(self.wall.at(now), &picture);
+                }
+                self.shown += 1;
+                screen.picture = Some(Arc::new(picture));
+            }
+            Event::Sound(sound) => {
+                if let Some(measure) = &mut self.measure {
+                    measure.handle_sound(&sound);
+                }
+            }
+            Event::Speaking { name, sender } => {
+                let us = sender == Some(self.room.sender());
+                screen.speaker = if us { Some(self.name.clone()) } else { name };
+            }
+            Event::Warning(text) => {
+                screen.notice = Some(text.clone());
+                self.errors.push(text);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Nobody left who could say so is a stop too.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|&stop| stop).await;
+}

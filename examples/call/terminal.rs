@@ -1,0 +1,90 @@
+//! The terminal: taken over while the call runs, and always given back.
+
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+
+use crossterm::event::{Event, KeyCode, KeyModifiers};
+use crossterm::{cursor, event, execute, terminal};
+use tokio::sync::mpsc;
+
+/// A terminal in raw mode, on its second screen. Dropping it restores the first,
+/// also when the program panics.
+#[derive(Debug)]
+pub(crate) struct Terminal(());
+
+/// Something a person did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Key {
+    Quit,
+    Resize,
+}
+
+impl Terminal {
+    /// Whether there is one to draw on and one to type at.
+    pub(crate) fn available() -> bool {
+        io::stdout().is_terminal() && io::stdin().is_terminal()
+    }
+
+    pub(crate) fn open() -> io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        let this = Self(());
+        execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)?;
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            hook(panic);
+        }));
+        Ok(this)
+    }
+
+    /// Columns and rows; a size that the system does not tell is 80 × 24.
+    pub(crate) fn size(&self) -> (u16, u16) {
+        terminal::size().unwrap_or((80, 24))
+    }
+
+    /// Writes one frame at once.
+    pub(crate) fn draw(&self, frame: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(frame)?;
+        out.flush()
+    }
+
+    /// What is typed, from a thread that waits for it and ends with the process.
+    pub(crate) fn keys() -> mpsc::UnboundedReceiver<Key> {
+        let (pressed, keys) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            while let Ok(event) = event::read() {
+                let key = match event {
+                    Event::Resize(..) => Key::Resize,
+                    Event::Key(key) if is_quit(key.code, key.modifiers) => Key::Quit,
+                    _ => continue,
+                };
+                if pressed.send(key).is_err() {
+                    return;
+                }
+            }
+        });
+        keys
+    }
+}
+
+fn is_quit(code: KeyCode, modifiers: KeyModifiers) -> bool {
+    match code {
+        KeyCode::Char('c') => modifiers.contains(KeyModifiers::CONTROL),
+        KeyCode::Char('q' | 'Q') => true,
+        _ => false,
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// What fails here fails because the terminal is gone: there is nothing to tell
+/// and nobody to tell it to.
+fn restore() {
+    let _ = execute!(io::stdout(), cursor::Show, terminal::LeaveAlternateScreen);
+    let _ = terminal::disable_raw_mode();
+}

@@ -1,0 +1,49 @@
+# The main job is `make call`; what it takes as options goes into ARGS:
+#   make call ARGS="--duration 10 --json"
+ARGS ?=
+CARGO ?= cargo
+
+# cmake builds libopus; nasm makes OpenH264 three times as fast, and its absence
+# is silent.
+PACKAGES := cmake nasm
+MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
+
+.PHONY: call test check sim deps
+
+call: deps
+	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
+
+sim: deps
+	@$(CARGO) run --release --quiet -p paceline-sim --example three_people -- $(ARGS)
+
+test: deps
+	$(CARGO) test --workspace --all-features
+
+check: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
+	@# A crate alone, without features: unification in the workspace hides what is
+	@# missing.
+	@for crate in types framing jitter mesh session capture codec playout signaling transport; do \
+		echo "$(CARGO) check -p paceline-$$crate --no-default-features"; \
+		$(CARGO) check --quiet -p paceline-$$crate --no-default-features || exit 1; \
+	done
+	@if command -v cargo-deny >/dev/null; then \
+		$(CARGO) deny --offline check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: licences and sources are not checked"; \
+	fi
+
+# Only as root, and only on Debian and its kin; anybody else is told what to do.
+deps:
+ifneq ($(strip $(MISSING)),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $(MISSING) with apt-get"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(MISSING) >/dev/null; \
+	else \
+		echo "missing: $(MISSING)"; \
+		echo "install with: apt-get install $(MISSING)   (as root, or what your system has instead)"; \
+		exit 1; \
+	fi
+endif

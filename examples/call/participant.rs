@@ -20,7 +20,6 @@ pub(crate) struct Screen {
     pub(crate) names: BTreeMap<SenderId, String>,
     pub(crate) host: Option<String>,
     pub(crate) speaker: Option<String>,
-    pub(crate) connected: usize,
     pub(crate) stats: Stats,
     /// Pictures a second, over the last second.
     pub(crate) fps: f64,
@@ -148,11 +147,11 @@ impl Participant {
     fn handle(&mut self, event: Event) {
         let screen = &mut self.screen;
         match event {
-            Event::Connected { .. } => screen.connected += 1,
-            Event::Disconnected { peer, reason } => {
-                screen.connected = screen.connected.saturating_sub(1);
+            Event::Connected { .. } => screen.notice = None,
+            Event::Disconnected { peer, reason, again } => {
                 let name = self.peers.get(&peer).map_or("somebody", |(_, name)| name);
-                screen.notice = Some(format!("{name} is disconnected: {reason}"));
+                let then = if again { ", trying again" } else { "" };
+                screen.notice = Some(format!("no connection to {name}: {reason}{then}"));
             }
             Event::HostChanged { host, us } => {
                 self.hosted |= us;

@@ -92,6 +92,15 @@ pub enum Event {
         /// For a log and a person.
         reason: String,
     },
+    /// A connection that was up is down, and is being made again.
+    Interrupted {
+        /// To whom.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+        /// For a log and a person.
+        reason: String,
+    },
     /// Pictures for him were shed: he can go on only from a keyframe.
     NeedsKeyframe {
         /// Who.
@@ -281,6 +290,11 @@ impl Mesh {
                 known.side = Side::Callee;
             }
             // Also a peer that comes back before we noticed that he was gone.
+            if known.connected() {
+                let reason = "it made a new connection".to_owned();
+                let event = Event::Interrupted { peer, sender: known.sender, reason };
+                self.outputs.push_back(Output::Event(event));
+            }
             if known.state != ConnectionState::New {
                 self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Close });
             }
@@ -430,6 +444,7 @@ impl Mesh {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         info!(%peer, reason, "connection lost");
         let attempt = known.attempts;
+        let (sender, was_connected) = (known.sender, known.connected());
         known.attempts += 1;
         known.reset(ConnectionState::Failed, &self.config);
         match known.side {
@@ -444,7 +459,11 @@ impl Mesh {
                 let patience = self.config.open_timeout + REDIAL_STEP * self.config.retries;
                 known.open_by = Some(now + patience);
             }
-            _ => self.gone(peer, reason),
+            _ => return self.gone(peer, reason),
+        }
+        if was_connected {
+            let event = Event::Interrupted { peer, sender, reason: reason.to_owned() };
+            self.outputs.push_back(Output::Event(event));
         }
     }
 

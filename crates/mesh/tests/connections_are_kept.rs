@@ -1,6 +1,7 @@
 //! Who gets connected, who stays so, and who is refused.
 #![allow(clippy::disallowed_methods, reason = "a test needs an epoch")]
 
+#[allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 mod common;
 
 use common::{Net, identity, ms, peer, sender};

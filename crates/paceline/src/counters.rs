@@ -38,6 +38,7 @@ pub(crate) struct Counters {
     pub(crate) decode_errors: Count,
     pub(crate) encode_errors: Count,
     pub(crate) events_dropped: Count,
+    pub(crate) stage_overrun: Count,
 }
 
 impl Counters {
@@ -58,6 +59,7 @@ impl Counters {
             decode_errors: self.decode_errors.get(),
             encode_errors: self.encode_errors.get(),
             events_dropped: self.events_dropped.get(),
+            stage_overrun: self.stage_overrun.get(),
         }
     }
 }
@@ -98,6 +100,9 @@ pub struct MediaStats {
     pub encode_errors: u64,
     /// Events and sounds the application did not take in time.
     pub events_dropped: u64,
+    /// Frames of others that were not decoded because the stage thread was more
+    /// than 4,096 of them behind.
+    pub stage_overrun: u64,
 }
 
 /// Everything that can be told of a room at one moment.

@@ -134,9 +134,9 @@ impl Driver {
                 self.to_stage(ToStage::Connected { peer, sender });
                 Event::Connected { peer }
             }
-            SessionEvent::Disconnected { peer, sender, reason } => {
+            SessionEvent::Disconnected { peer, sender, reason, again } => {
                 self.to_stage(ToStage::Gone { sender });
-                Event::Disconnected { peer, reason }
+                Event::Disconnected { peer, reason, again }
             }
             SessionEvent::HostChanged { host } => {
                 Event::HostChanged { host, us: host == Some(self.us.0) }
@@ -288,9 +288,13 @@ impl Driver {
     }
 
     fn to_stage(&self, message: ToStage) {
-        // Full: the stage is more than a second behind, and drops. Gone: we leave.
-        if self.stage.try_send(message).is_err() {
-            debug!("the stage takes nothing");
+        let is_media = matches!(message, ToStage::Decode { .. } | ToStage::Lost { .. });
+        if !is_media {
+            // Never dropped, and it waits for nobody who waits for us: the stage
+            // thread only ever tries to send. Once that is gone, so is its need.
+            let _ = self.stage.send(message);
+        } else if self.stage.try_send(message).is_err() {
+            self.counters.stage_overrun.add(1);
         }
     }
 

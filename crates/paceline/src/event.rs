@@ -50,6 +50,8 @@ pub enum Event {
         peer: PeerId,
         /// Why.
         reason: String,
+        /// It is being made again: [`Connected`](Self::Connected) may follow.
+        again: bool,
     },
     /// Somebody else is at the front, or nobody.
     HostChanged {

@@ -169,7 +169,7 @@ pub enum Event {
         /// His number.
         sender: SenderId,
     },
-    /// A connection is down, and stays so.
+    /// A connection is down.
     Disconnected {
         /// To whom.
         peer: PeerId,
@@ -177,6 +177,8 @@ pub enum Event {
         sender: SenderId,
         /// For a log and a person.
         reason: String,
+        /// It is being made again: [`Connected`](Self::Connected) may follow.
+        again: bool,
     },
     /// The room has another host, or none.
     HostChanged {
@@ -435,14 +437,19 @@ impl Session {
         sender: SenderId,
         reason: &str,
     ) {
-        // A connection that is being made again counts: its end was not told.
         let was_told = room.told.remove(&peer);
         room.mesh.hang_up(now, peer, ByeReason::Leaving);
+        self.forget(peer, sender);
+        if was_told {
+            let reason = reason.to_owned();
+            self.event(Event::Disconnected { peer, sender, reason, again: false });
+        }
+    }
+
+    /// What came over an earlier connection does not continue on the next one.
+    fn forget(&mut self, peer: PeerId, sender: SenderId) {
         self.receiver.forget(sender);
         self.reports.retain(|&(other, _), _| other != peer);
-        if was_told {
-            self.event(Event::Disconnected { peer, sender, reason: reason.to_owned() });
-        }
     }
 
     /// Lets everything that is due happen.
@@ -487,8 +494,7 @@ impl Session {
     fn handle_mesh_event(&mut self, now: Instant, room: &mut Room, event: mesh::Event) {
         match event {
             mesh::Event::Connected { peer, sender, .. } => {
-                // Whatever came over an earlier connection does not continue here.
-                self.receiver.forget(sender);
+                self.forget(peer, sender);
                 self.steering.handle_request(self.video_for_peers(room));
                 for stream in self.disabled.clone() {
                     let state = Control::TrackState { stream, enabled: false };
@@ -498,10 +504,14 @@ impl Session {
                 self.event(Event::Connected { peer, sender });
             }
             mesh::Event::Gone { peer, sender, reason } => {
-                self.receiver.forget(sender);
-                self.reports.retain(|&(other, _), _| other != peer);
+                self.forget(peer, sender);
                 room.told.remove(&peer);
-                self.event(Event::Disconnected { peer, sender, reason });
+                self.event(Event::Disconnected { peer, sender, reason, again: false });
+            }
+            mesh::Event::Interrupted { peer, sender, reason } => {
+                self.forget(peer, sender);
+                room.told.remove(&peer);
+                self.event(Event::Disconnected { peer, sender, reason, again: true });
             }
             mesh::Event::NeedsKeyframe { .. } => {
                 self.steering.handle_request(self.video_for_peers(room));

@@ -57,11 +57,13 @@
 //! hello, its queue, its heartbeat.
 
 mod config;
+mod io;
 mod mesh;
 mod peer;
 
 pub use config::MeshConfig;
-pub use mesh::{CallError, Event, Identity, Mesh, Output, Reason, Recipients};
+pub use io::{CallError, Event, Identity, Output, Reason, Recipients};
+pub use mesh::Mesh;
 pub use paceline_framing::{self as framing, Role};
 pub use paceline_types as types;
 pub use peer::PeerStats;

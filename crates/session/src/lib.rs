@@ -38,19 +38,19 @@
 //! decoder; `steering` turns what the network asks for into what encoders do.
 
 mod config;
+mod io;
 mod receive;
 mod session;
 mod steering;
 
 pub use config::SessionConfig;
+pub use io::{Event, Input, Member, Output, PathReport, Reason, Roster, SessionStats};
 pub use paceline_framing::Role;
 pub use paceline_jitter::{JitterConfig, JitterStats, SyncConfig};
 pub use paceline_mesh::{MeshConfig, PeerStats, Recipients};
 pub use paceline_types as types;
 pub use receive::ReceiveStats;
-pub use session::{
-    Event, Input, Member, Output, PathReport, Reason, Roster, Session, SessionStats,
-};
+pub use session::Session;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,0 +1,151 @@
+//! What goes into a mesh and what comes out of it.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::Bytes;
+use paceline_framing::{Packet, Role};
+use paceline_types::{ConnectionOp, PeerId, SenderId, Signal};
+
+/// Who we are in the room.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers make it")]
+pub struct Identity {
+    /// The room's session UUID, from the join reply.
+    pub session: [u8; 16],
+    /// Our own.
+    pub peer: PeerId,
+    /// Our number in the room.
+    pub sender: SenderId,
+    /// What we do there.
+    pub role: Role,
+}
+
+/// Who gets a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Recipients {
+    /// Everybody who is connected.
+    All,
+    /// One peer, if he is connected.
+    One(PeerId),
+}
+
+/// What a mesh gives out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// The transport has to do something.
+    Connection {
+        /// With the connection to this peer.
+        peer: PeerId,
+        /// What.
+        op: ConnectionOp,
+    },
+    /// Something happened that the owner wants to know.
+    Event(Event),
+    /// The other end has to be told something, by the signalling road.
+    Signal {
+        /// Whom.
+        peer: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// A message for the transport.
+    Transmit {
+        /// To whom.
+        peer: PeerId,
+        /// At most `max_message` bytes.
+        bytes: Bytes,
+    },
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Both ends have said hello.
+    Connected {
+        /// Who.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+        /// What he says he does there.
+        role: Role,
+    },
+    /// The connection is over, and is not made again.
+    Gone {
+        /// Who.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+        /// For a log and a person.
+        reason: String,
+    },
+    /// A connection that was up is down, and is being made again.
+    Interrupted {
+        /// To whom.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+        /// For a log and a person.
+        reason: String,
+    },
+    /// Pictures for him were shed: he can go on only from a keyframe.
+    NeedsKeyframe {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A packet that is not the mesh's own business.
+    Packet {
+        /// From whom, by the channel it came on.
+        peer: PeerId,
+        /// The packet; its sender is his.
+        packet: Packet,
+    },
+}
+
+/// Why [`Mesh::poll_timeout`] wants to be woken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A connection has taken too long to open.
+    Open,
+    /// A peer is to be pinged.
+    Ping,
+    /// A packet's fragments are overdue.
+    Reassembly,
+    /// A broken call is to be made again.
+    Redial,
+    /// A peer has been silent for too long.
+    Silence,
+}
+
+/// Why a peer is not called or expected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There is a connection to him already.
+    AlreadyKnown,
+    /// The mesh has as many peers as it may.
+    Full {
+        /// `max_peers`.
+        max_peers: usize,
+    },
+    /// It is ourselves.
+    Itself,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyKnown => f.write_str("there is a connection to this peer already"),
+            Self::Full { max_peers } => {
+                write!(f, "all {max_peers} places are taken: raise `max_peers`")
+            }
+            Self::Itself => f.write_str("a peer cannot call itself"),
+        }
+    }
+}
+
+impl Error for CallError {}

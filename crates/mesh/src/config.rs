@@ -45,10 +45,12 @@ impl MeshConfig {
         self
     }
 
-    /// Bytes that may wait in the transport for one peer. Defaults to 32 KiB, two
-    /// fragments.
+    /// The next message for a peer goes to the transport while less than this many
+    /// bytes wait there. Defaults to 16 KiB: one full fragment at a time.
     ///
-    /// What waits there cannot be overtaken or shed any more.
+    /// What waits there cannot be overtaken or shed any more; what the engine below
+    /// has in flight comes on top. At most one message more than the transport's own
+    /// limit, or messages are lost.
     #[must_use]
     pub const fn max_outstanding(mut self, bytes: usize) -> Self {
         self.max_outstanding = bytes;
@@ -107,7 +109,7 @@ impl Default for MeshConfig {
         Self {
             max_peers: 32,
             max_message: 16_384,
-            max_outstanding: 32 << 10,
+            max_outstanding: 16 << 10,
             open_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),
             gone_after: Duration::from_secs(5),

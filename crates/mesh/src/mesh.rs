@@ -357,6 +357,11 @@ impl Mesh {
             debug!(%peer, claimed = %packet.sender, "a packet in somebody else's name");
             return;
         }
+        if packet.epoch.is_none() && matches!(packet.body, Body::Control(_)) {
+            known.stats.bad_messages += 1;
+            debug!(%peer, "a control packet without an epoch");
+            return;
+        }
         match packet.body {
             Body::Control(Control::Hello(hello)) => self.handle_hello(now, peer, &hello),
             // Before the hello nothing else counts.
@@ -396,6 +401,7 @@ impl Mesh {
             return self.close_broken(now, peer, "it accepts too short messages");
         }
         known.max_message = self.config.max_message.min(limit);
+        known.max_packet = usize::try_from(hello.max_packet).unwrap_or(usize::MAX);
         known.role = hello.role;
         known.state = ConnectionState::Connected;
         known.attempts = 0;

@@ -21,7 +21,8 @@ pub struct PeerStats {
     pub received_bytes: u64,
     /// Bytes that wait in our queue.
     pub queued_bytes: usize,
-    /// Packets that were not sent because they waited too long.
+    /// Packets that were not sent because they waited too long, or are larger than
+    /// he takes.
     pub shed: u64,
     /// Messages that were no packet, or broke a bound.
     pub bad_messages: u64,
@@ -45,6 +46,7 @@ pub(crate) struct Peer {
     pub(crate) state: ConnectionState,
     pub(crate) role: Role,
     pub(crate) max_message: usize,
+    pub(crate) max_packet: usize,
     pub(crate) open: bool,
     pub(crate) queue: Interleaver,
     pub(crate) reassembler: Reassembler,
@@ -69,6 +71,7 @@ impl Peer {
             state: ConnectionState::New,
             role: Role::Member,
             max_message: config.max_message,
+            max_packet: config.reassembly.max_packet_bytes(),
             open: false,
             queue: Interleaver::new(config.interleaver.clone()),
             reassembler: Reassembler::new(config.reassembly.clone()),
@@ -109,6 +112,10 @@ impl Peer {
                 return true;
             }
             self.awaits_key = false;
+        }
+        if cut.bytes() > self.max_packet {
+            self.stats.shed += 1;
+            return true;
         }
         match self.queue.push(now, cut) {
             Verdict::Full => return false,

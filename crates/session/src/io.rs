@@ -247,6 +247,7 @@ pub struct SessionStats {
     pub stale_epoch: u64,
     /// Packets that their sender's role does not allow.
     pub wrong_role: u64,
-    /// Media packets of streams that nobody defined, or of the wrong kind.
+    /// Packets about streams that nobody defined, that we do not make, or of the
+    /// wrong kind.
     pub unknown_stream: u64,
 }

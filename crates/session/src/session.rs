@@ -293,7 +293,9 @@ impl Session {
                     self.stats.unknown_stream += 1;
                 }
             }
-            Body::Control(Control::KeyframeRequest { stream }) => {
+            Body::Control(Control::KeyframeRequest { stream })
+                if stream == self.video_for_peers(room) =>
+            {
                 self.steering.handle_request(stream);
             }
             Body::Control(Control::MixInfo(info)) if from_host => self.event(Event::MixInfo(info)),
@@ -301,9 +303,14 @@ impl Session {
             Body::Control(Control::ReceiverReport(reports)) => {
                 self.handle_reports(room.sender, peer, &reports);
             }
-            Body::Control(Control::TrackState { stream, enabled }) => {
+            Body::Control(Control::TrackState { stream, enabled })
+                if matches!(stream, StreamId::AUDIO | StreamId::VIDEO) =>
+            {
                 let stream = StreamKey { sender: packet.sender, stream };
                 self.event(Event::TrackState { stream, enabled });
+            }
+            Body::Control(Control::KeyframeRequest { .. } | Control::TrackState { .. }) => {
+                self.stats.unknown_stream += 1;
             }
             _ => {}
         }

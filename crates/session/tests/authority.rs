@@ -183,7 +183,12 @@ fn a_stream_that_nobody_defined_is_dropped_and_counted() {
     pair.inject(2, &media(2, None, sound(StreamId::new(77), 0)));
     // Sound where a picture belongs.
     pair.inject(2, &media(2, None, sound(StreamId::VIDEO, 0)));
-    assert_eq!(pair.host.stats().unknown_stream, 2);
+    // A keyframe of a stream that the host does not make for him.
+    let body = Body::Control(Control::KeyframeRequest { stream: StreamId::VIDEO });
+    pair.heard.clear();
+    pair.inject(2, &Packet { sender: SenderId::new(2), epoch: NOW, body });
+    assert!(pair.heard.is_empty(), "{:?}", pair.heard);
+    assert_eq!(pair.host.stats().unknown_stream, 3);
     assert!(pair.host.receive_stats().is_empty());
 }
 

@@ -92,6 +92,24 @@ async fn a_peer_that_closes_is_noticed() {
     b.transport.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_taken_while_less_than_the_limit_waits_whatever_its_size() {
+    let (mut a, mut b) = pair().await;
+    let mut sent = 0;
+    for round in 0..300_usize {
+        // Small ones between full ones: together they pass the limit by one message.
+        let len = if round % 3 == 0 { 200 } else { 16_384 };
+        run_until(&mut a, &mut b, |a, _| a.transport.outstanding(B) < 32 << 10).await;
+        let message = Bytes::from(vec![0; len]);
+        assert_eq!(a.transport.try_send(Instant::now(), B, message), Ok(()), "round {round}");
+        sent += len;
+    }
+    run_until(&mut a, &mut b, |_, b| b.messages.iter().map(Bytes::len).sum::<usize>() == sent)
+        .await;
+    a.transport.shutdown().await;
+    b.transport.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_message_before_the_channel_is_open_is_refused() {
     let mut transport = WebRtc::new(WebRtcConfig::default());

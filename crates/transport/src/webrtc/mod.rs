@@ -54,12 +54,12 @@ impl WebRtcConfig {
         self
     }
 
-    /// Bytes that may sit in the engine for one peer. Defaults to 32 KiB, two
-    /// fragments.
+    /// Bytes that the engine may hold unacknowledged for one peer, and bytes that may
+    /// wait for it; each may be passed by one message. Defaults to 32 KiB.
     ///
-    /// What sits there cannot be overtaken by more urgent packets. It is also all
-    /// that can be in flight, so one peer gets at most this much in a round trip:
-    /// 5 Mbit/s at 50 ms.
+    /// What sits there cannot be overtaken by more urgent packets, so a caller keeps
+    /// the waiting part lower. It is also all that can be in flight: one peer gets
+    /// at most this much in a round trip, 5 Mbit/s at 50 ms.
     #[must_use]
     pub const fn max_outstanding(mut self, bytes: usize) -> Self {
         self.max_outstanding = bytes;
@@ -69,9 +69,8 @@ impl WebRtcConfig {
     /// Bytes of the kernel's receive buffer of each socket. Defaults to 4 MiB.
     ///
     /// The kernel's own default of 208 KiB overflows in a burst, which limits a
-    /// channel to 12–18 MB/s on loopback where 4 MiB gives 109–150. Raising it
-    /// above `net.core.rmem_max` needs `CAP_NET_ADMIN`; without it the kernel
-    /// gives what it allows.
+    /// channel to 12–18 MB/s on loopback where 4 MiB gives 109–150. Above
+    /// `net.core.rmem_max` the kernel gives that instead.
     #[must_use]
     pub const fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = bytes;
@@ -245,7 +244,7 @@ impl Transport for WebRtc {
             return Err(SendError::NotOpen);
         }
         let held = handle.shared.outstanding.load(Ordering::Acquire);
-        if held != 0 && held + message.len() > self.config.max_outstanding {
+        if held >= self.config.max_outstanding {
             return Err(SendError::Full);
         }
         handle.shared.outstanding.fetch_add(message.len(), Ordering::AcqRel);

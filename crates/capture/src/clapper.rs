@@ -45,9 +45,10 @@ pub const PICTURE_MODULUS: u64 = 1 << 24;
 pub const SOUND_MODULUS: u64 = 1 << 16;
 
 /// How long before `now` something was captured, given its time modulo `modulus`.
-/// Right for anything younger than the modulus; to the millisecond.
+/// Right, to the millisecond, for anything younger than half the modulus; what seems
+/// older is from a clock that is ahead of ours, and has no latency.
 #[must_use]
 pub fn latency(now: NtpTime, capture_ms: u32, modulus: u64) -> Duration {
     let age = (now.millis() % modulus + modulus - u64::from(capture_ms) % modulus) % modulus;
-    Duration::from_millis(age)
+    Duration::from_millis(if age > modulus / 2 { 0 } else { age })
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::CaptureError;
-use crate::y4m::unreadable;
+use crate::y4m::{file_len, unreadable};
 
 /// An Annex B byte stream (ITU-T H.264 Annex B) in memory, unit by unit, looped.
 ///
@@ -32,7 +32,7 @@ impl H264File {
     ///
     /// [`CaptureError`] if it cannot be read, is too large, or holds no picture.
     pub fn open(path: &Path, frame_rate: f64) -> Result<Self, CaptureError> {
-        let len = fs::metadata(path).map_err(unreadable(path))?.len();
+        let len = file_len(path)?;
         if len > MAX_BYTES {
             return Err(CaptureError::TooLarge { path: path.to_owned(), len, max: MAX_BYTES });
         }

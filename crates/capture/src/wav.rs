@@ -7,7 +7,7 @@ use paceline_types::{AudioFrame, MediaTime, NtpTime};
 
 use crate::resample::resample;
 use crate::source::FRAME_SAMPLES;
-use crate::y4m::unreadable;
+use crate::y4m::{file_len, unreadable};
 use crate::{AudioSource, CaptureError};
 
 /// A `.wav` file as one channel at 48 kHz, in memory, looped.
@@ -26,7 +26,7 @@ impl WavFile {
     /// [`CaptureError`] if it cannot be read, is of another kind, too long, or holds
     /// no sound.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
-        let len = fs::metadata(path).map_err(unreadable(path))?.len();
+        let len = file_len(path)?;
         if len > MAX_BYTES {
             return Err(CaptureError::TooLarge { path: path.to_owned(), len, max: MAX_BYTES });
         }

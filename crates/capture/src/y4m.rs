@@ -1,6 +1,6 @@
 //! YUV4MPEG2 files: plain pictures behind a line of text.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,8 @@ impl Y4mFile {
     /// [`CaptureError`] if it cannot be read, is no Y4M file, holds no picture, or
     /// pictures of another kind or size than can be sent.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
+        let len = file_len(path)?;
         let file = File::open(path).map_err(unreadable(path))?;
-        let len = file.metadata().map_err(unreadable(path))?.len();
         let mut reader = BufReader::new(file);
         let header = line(&mut reader).map_err(unreadable(path))?;
         if len == 0 {
@@ -144,6 +144,17 @@ fn line(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
         line.pop();
     }
     Ok(line)
+}
+
+/// How long a file is. What is no file (a pipe, a device) has no length, and might
+/// never end.
+pub(crate) fn file_len(path: &Path) -> Result<u64, CaptureError> {
+    let metadata = fs::metadata(path).map_err(unreadable(path))?;
+    if !metadata.is_file() {
+        let reason = "it is no regular file".to_owned();
+        return Err(CaptureError::Format { path: path.to_owned(), reason });
+    }
+    Ok(metadata.len())
 }
 
 pub(crate) fn unreadable(path: &Path) -> impl Fn(io::Error) -> CaptureError {

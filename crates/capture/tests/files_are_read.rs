@@ -141,6 +141,9 @@ fn sounds_that_are_none_are_refused() {
         let text = WavFile::open(&file.0).expect_err(name).to_string();
         assert!(text.contains(part) && text.contains(name), "{text}");
     }
+    let folder = std::env::temp_dir();
+    let text = WavFile::open(&folder).expect_err("a folder").to_string();
+    assert!(text.contains("no regular file"), "{text}");
     let missing = WavFile::open(Path::new("no-such-file.wav"));
     assert!(matches!(missing, Err(CaptureError::Unreadable { .. })));
 }

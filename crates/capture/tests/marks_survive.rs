@@ -1,11 +1,12 @@
 //! Marks that are burned are read, through what a call does to them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_capture::clapper::{self, Mark, ToneReader, ToneWriter};
 use paceline_capture::types::{AudioFrame, Frequency, MediaTime, NtpTime, Rect, VideoFrame};
-use paceline_capture::{AudioSource, Silence, TestPattern, VideoSource};
+use paceline_capture::{AudioSource, Silence, TestPattern, VideoSource, WavFile};
 
 /// A small generator for noise.
 struct Noise(u64);
@@ -135,4 +136,39 @@ fn ten_senders_are_told_apart_and_a_lost_frame_costs_one_mark() {
 #[test]
 fn noise_alone_is_no_burst() {
     assert_eq!(marks(&[], 0.8, 0, &[]), []);
+}
+
+#[test]
+fn speech_of_three_is_never_taken_for_a_mark() {
+    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media");
+    let mut people: Vec<_> = (1..)
+        .zip(["ada", "ben", "cem"])
+        .map(|(sender, name)| {
+            let voice = WavFile::open(&media.join(format!("{name}.wav"))).expect("it is bundled");
+            (voice, ToneWriter::new(sender))
+        })
+        .collect();
+    let mut reader = ToneReader::new();
+    let mut found = 0;
+    for tick in 0..3_000 {
+        let mut mix = [0.0; 960];
+        for (voice, writer) in &mut people {
+            let time = MediaTime::new(tick * 960, Frequency::AUDIO);
+            let mut frame = voice.read(time, at(tick * 20)).expect("it never ends");
+            writer.burn(&mut frame);
+            for (sum, sample) in mix.iter_mut().zip(frame.samples.iter()) {
+                *sum += sample;
+            }
+        }
+        reader.handle_audio(at(tick * 20), &mix);
+        while let Some(mark) = reader.poll_output() {
+            // 10 ms more than the true age, which is 0 within 2 ms.
+            let later = mark.played + Duration::from_millis(10);
+            let age = clapper::latency(later, mark.capture_ms, clapper::SOUND_MODULUS);
+            assert!(age.abs_diff(Duration::from_millis(10)).as_millis() <= 3, "{mark:?}: {age:?}");
+            assert!((1..=3).contains(&mark.slot), "{mark:?}");
+            found += 1;
+        }
+    }
+    assert!(found >= 150, "{found} of 163 bursts");
 }

@@ -160,13 +160,17 @@ impl ToneReader {
         let leads = lead(1) >= lead(0)
             && lead(1) > lead(2)
             && tones(1)[0] > AUDIBLE
-            && loudest(tones(1), 0) == 0
-            && loudest(tones(1 + PER_SYMBOL), 0) == 1;
+            && is_clear(tones(1), 0)
+            && is_clear(tones(1 + PER_SYMBOL), 1);
         let at = self.hops[1].at;
         if !leads || at < self.free_from[group] {
             return;
         }
-        let symbol = |n: usize| loudest(tones(1 + (LEAD_IN + n) * PER_SYMBOL), LEAD_IN) - LEAD_IN;
+        let heard = |n: usize| tones(1 + (LEAD_IN + n) * PER_SYMBOL);
+        let symbol = |n: usize| loudest(heard(n), LEAD_IN) - LEAD_IN;
+        if !(0..SYMBOLS - LEAD_IN).all(|n| is_clear(heard(n), LEAD_IN + symbol(n))) {
+            return;
+        }
         let code = (0..SYMBOLS - LEAD_IN).fold(0, |code, n| code << 4 | symbol(n) as u32);
         let Some((slot, capture_ms)) = decode(code) else { return };
         // The amplitude falls by an eighth of its peak with each hop to either side.
@@ -192,6 +196,13 @@ impl ToneReader {
 /// Which tone is the loudest, from `first` on.
 fn loudest(tones: &[f32; TONES], first: usize) -> usize {
     (first..TONES).max_by(|&a, &b| tones[a].total_cmp(&tones[b])).unwrap_or(first)
+}
+
+/// Whether a tone is twice as loud as each of the others: what was burned is, and
+/// speech hardly ever is nine times in a row.
+fn is_clear(tones: &[f32; TONES], tone: usize) -> bool {
+    let others = tones.iter().enumerate().filter(|&(other, _)| other != tone);
+    others.fold(0.0_f32, |loudest, (_, &amplitude)| loudest.max(amplitude)) * 2.0 <= tones[tone]
 }
 
 /// The tones of a burst.

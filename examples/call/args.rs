@@ -260,7 +260,8 @@ usage: call [options]            a signalling server and everybody, in this proc
   --audio SOURCE     FILE.wav, tone or silence (bundled speech per person)
   --name NAME        what the others call you (host, join)
   --listen ADDR:PORT where the server of `host` listens (127.0.0.1, any free port)
-  --duration SECONDS leave after this long (20 without a terminal, else until q)
+  --duration SECONDS leave after this long (20 with --json or without a
+                     terminal, else when you press q)
   --json             one line of figures at the end, read from marks in the media
   --ascii            characters instead of colours
   -h, --help         this

@@ -89,8 +89,8 @@ impl Call {
                 Mode::Host => true,
                 Mode::Join(_) => false,
             };
-            let shown = if matches!(args.mode, Mode::Join(_)) && args.name.is_none() {
-                // Guests of several processes should not all look like Ada.
+            let shown = if matches!(args.mode, Mode::Join(_)) {
+                // Guests of several processes should not all look like the host.
                 1 + std::process::id() as usize % 2
             } else {
                 index

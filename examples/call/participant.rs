@@ -8,7 +8,7 @@ use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, WallClock};
 use paceline::{Config, Event, JoinError, Picture, Publish, Room, Stats};
 use tokio::sync::watch;
 
-use crate::args::Args;
+use crate::args::{Args, Mode};
 use crate::measure::{Figures, Measure};
 use crate::system;
 
@@ -33,6 +33,10 @@ pub(crate) struct Screen {
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) hosted: bool,
+    /// Who hosted last.
+    pub(crate) host: Option<String>,
+    /// The most people who were in the room at once, himself included.
+    pub(crate) met: usize,
     pub(crate) stats: Stats,
     /// Pictures that came to the screen.
     pub(crate) displayed: u64,
@@ -51,6 +55,9 @@ pub(crate) struct Participant {
     screen: Screen,
     peers: BTreeMap<PeerId, (SenderId, String)>,
     hosted: bool,
+    host_peer: Option<PeerId>,
+    host: Option<String>,
+    met: usize,
     shown: u64,
     first: Option<Instant>,
     /// When the figures of a second were last made, of how much.
@@ -66,6 +73,8 @@ impl Participant {
         host: bool,
         url: &str,
     ) -> Result<Self, JoinError> {
+        let notice =
+            matches!(args.mode, Mode::Host).then(|| format!("others join with: call join {url}"));
         let name = args.name(index);
         let publish =
             Publish::default().video(args.video_input(index)).audio(args.audio_input(index));
@@ -77,8 +86,11 @@ impl Participant {
             .join()
             .await?;
         let measure = args.json.then(|| Measure::new(room.sender()));
-        let screen =
-            Screen { names: BTreeMap::from([(room.sender(), name.clone())]), ..Screen::default() };
+        let screen = Screen {
+            names: BTreeMap::from([(room.sender(), name.clone())]),
+            notice,
+            ..Screen::default()
+        };
         Ok(Self {
             name,
             wall: system::wall_clock(),
@@ -86,6 +98,9 @@ impl Participant {
             screen,
             peers: BTreeMap::new(),
             hosted: false,
+            host_peer: None,
+            host: None,
+            met: 1,
             shown: 0,
             first: None,
             second: (system::now(), 0, 0),
@@ -115,12 +130,18 @@ impl Participant {
                     }
                 },
             }
+            if self.screen.host.is_some() {
+                self.host.clone_from(&self.screen.host);
+            }
+            self.met = self.met.max(self.screen.names.len());
             screen.send_replace(self.screen.clone());
         }
         let watched = self.first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
         Outcome {
             name: self.name,
             hosted: self.hosted,
+            host: self.host,
+            met: self.met,
             stats: self.room.leave().await,
             displayed: self.shown,
             watched,
@@ -155,20 +176,19 @@ impl Participant {
             }
             Event::HostChanged { host, us } => {
                 self.hosted |= us;
+                self.host_peer = host;
                 screen.host = if us {
                     Some(self.name.clone())
                 } else {
-                    host.map(|host| {
-                        self.peers.get(&host).map_or_else(|| "…".into(), |(_, name)| name.clone())
-                    })
+                    host.and_then(|host| Some(self.peers.get(&host)?.1.clone()))
                 };
                 if host.is_none() {
                     screen.notice = Some("nobody hosts: waiting for a host".to_owned());
                 }
             }
             Event::MemberJoined { peer, sender, name } => {
-                // The host is named before he is introduced.
-                if screen.host.as_deref() == Some("…") {
+                // Who hosts is told before he is introduced.
+                if self.host_peer == Some(peer) {
                     screen.host = Some(name.clone());
                 }
                 screen.names.insert(sender, name.clone());
@@ -199,10 +219,7 @@ impl Participant {
                     measure.handle_sound(&sound);
                 }
             }
-            Event::Speaking { name, sender } => {
-                let us = sender == Some(self.room.sender());
-                screen.speaker = if us { Some(self.name.clone()) } else { name };
-            }
+            Event::Speaking { name, .. } => screen.speaker = name,
             Event::Warning(text) => {
                 screen.notice = Some(text.clone());
                 self.errors.push(text);

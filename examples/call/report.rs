@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline::playout::terminal::sanitize;
 use serde_json::{Value, json};
 
 use crate::measure::percentile;
@@ -61,7 +62,12 @@ impl Report {
     }
 
     fn host(&self) -> Option<&str> {
-        self.outcomes.iter().find(|outcome| outcome.hosted).map(|outcome| outcome.name.as_str())
+        self.outcomes.iter().find_map(|outcome| outcome.host.as_deref())
+    }
+
+    /// How many were in the call, those of other processes included.
+    fn participants(&self) -> usize {
+        self.outcomes.iter().map(|outcome| outcome.met).max().unwrap_or(0)
     }
 
     fn errors(&self) -> Vec<String> {
@@ -84,7 +90,7 @@ impl Report {
             "nobody here receives a host's mix"
         };
         json!({
-            "participants": self.outcomes.len(),
+            "participants": self.participants(),
             "host": self.host(),
             "carrier": "data-channel",
             "connect_ms": {
@@ -116,9 +122,9 @@ impl Report {
         let mut lines = vec![
             format!(
                 "{} in the call for {:.1} s, hosted by {}",
-                self.outcomes.len(),
+                self.participants(),
                 self.wall.as_secs_f64(),
-                self.host().unwrap_or("somebody else"),
+                sanitize(self.host().unwrap_or("nobody"), 64),
             ),
             format!(
                 "  connected   {} ms (slowest {}), first picture after {} ms",

@@ -84,6 +84,7 @@ fn three_processes_make_one_call() {
         .collect();
     for guest in guests {
         let report = json(&finish(guest));
+        assert_eq!((&report["participants"], &report["host"]), (&3.into(), &"Ada".into()));
         assert!(report["video"]["decoded"].as_u64() > Some(50), "{report}");
         assert!(report["latency_ms"]["p50"].is_f64(), "{report}");
     }

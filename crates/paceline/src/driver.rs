@@ -2,9 +2,9 @@
 //! session to where it belongs.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use paceline_playout::terminal::sanitize;
 use paceline_session::{Event as SessionEvent, Input, Output, Recipients, Role, Roster, Session};
 use paceline_signaling::{Client, ClientEvent, ClientOutput, ConnectError, Connection};
 use paceline_transport::{Transport, WebRtc};
@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use crate::counters::{Counters, Stats};
 use crate::event::{Event, EventQueue};
 use crate::speaker::Speaker;
-use crate::wire::{Switches, ToDriver, ToStage};
+use crate::wire::{StageSender, Switches, ToDriver, ToStage};
 
 /// Everything that lives as long as the call.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Driver {
     pub(crate) client: Client,
     pub(crate) connection: Option<Connection>,
     pub(crate) inputs: mpsc::Receiver<ToDriver>,
-    pub(crate) stage: SyncSender<ToStage>,
+    pub(crate) stage: StageSender,
     pub(crate) events: EventQueue,
     pub(crate) counters: Arc<Counters>,
     pub(crate) switches: Switches,
@@ -245,6 +245,7 @@ impl Driver {
             ClientEvent::PeerLeft { peer, .. } => Input::MemberLeft(peer),
             ClientEvent::Signal { from, signal } => Input::Signal { peer: from, signal },
             ClientEvent::HostRefused { message, .. } => {
+                let message = sanitize(&message, MAX_REASON);
                 self.events.push(Event::Warning(format!("we do not host: {message}")));
                 return None;
             }
@@ -288,12 +289,7 @@ impl Driver {
     }
 
     fn to_stage(&self, message: ToStage) {
-        let is_media = matches!(message, ToStage::Decode { .. } | ToStage::Lost { .. });
-        if !is_media {
-            // Never dropped, and it waits for nobody who waits for us: the stage
-            // thread only ever tries to send. Once that is gone, so is its need.
-            let _ = self.stage.send(message);
-        } else if self.stage.try_send(message).is_err() {
+        if !self.stage.send(message) {
             self.counters.stage_overrun.add(1);
         }
     }
@@ -330,6 +326,9 @@ async fn receive(connection: &mut Option<Connection>) -> Option<Result<String, C
         None => std::future::pending().await,
     }
 }
+
+/// Columns of a server's reason that are shown: three lines of a usual terminal.
+pub(crate) const MAX_REASON: usize = 240;
 
 #[expect(clippy::disallowed_methods, reason = "the driver is one of the loops that read the clock")]
 pub(crate) fn clock() -> Instant {

@@ -84,7 +84,7 @@ pub enum Event {
     Picture(Picture),
     /// 20 ms of sound.
     Sound(Sound),
-    /// Somebody else is speaking, or nobody.
+    /// Another than before is speaking, ourselves included, or nobody.
     Speaking {
         /// Who.
         sender: Option<SenderId>,

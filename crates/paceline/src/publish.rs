@@ -5,7 +5,6 @@ mod pace;
 mod thread;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 
 use paceline_codec::{
     AudioEncoder, AudioEncoderConfig, EncodeError, VideoEncoder, VideoEncoderConfig,
@@ -20,7 +19,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::PublishError;
 use crate::event::EventQueue;
-use crate::wire::{Switches, ToDriver, ToStage};
+use crate::wire::{StageSender, Switches, ToDriver};
 
 /// Starts and stops the threads that publish.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub(crate) struct Publisher {
     pub(crate) slot: SenderId,
     /// Weak, so that a publishing thread does not keep a dropped room alive.
     pub(crate) driver: mpsc::WeakSender<ToDriver>,
-    pub(crate) stage: SyncSender<ToStage>,
+    pub(crate) stage: StageSender,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventQueue,
     pub(crate) switches: Switches,

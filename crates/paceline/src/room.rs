@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use paceline_playout::terminal::sanitize;
 use paceline_session::{Roster, Session};
 use paceline_signaling::{
     Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, Joined,
@@ -16,13 +16,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
 use crate::counters::{Counters, Stats};
-use crate::driver::{Driver, clock, member_of};
+use crate::driver::{Driver, MAX_REASON, clock, member_of};
 use crate::error::{JoinError, PublishError};
 use crate::event::{Event, EventQueue};
 use crate::publish::{AudioInput, Publish, Publisher, VideoInput, blocking};
 use crate::speaker::Speaker;
 use crate::stage::StageLoop;
-use crate::wire::{DRIVER_QUEUE, STAGE_QUEUE, Switches, ToDriver};
+use crate::wire::{DRIVER_QUEUE, Switches, ToDriver, stage_queue};
 
 /// A place in a call. Dropping it leaves the room; [`leave`](Self::leave) does so
 /// too and waits until the others have been told.
@@ -223,7 +223,7 @@ impl RoomBuilder {
         let peer = PeerId::from_random(random()?);
         let capabilities =
             Capabilities { video: vec!["h264".to_owned()], audio: vec!["opus".to_owned()], host };
-        let client = Client::new(ClientConfig::new(peer, name).capabilities(capabilities));
+        let client = Client::new(ClientConfig::new(peer, &name).capabilities(capabilities));
         let entering = enter(&url, client, config.join_timeout);
         let timeout = config.join_timeout;
         let (client, connection, joined) = tokio::time::timeout(timeout, entering)
@@ -235,7 +235,7 @@ impl RoomBuilder {
         let events = EventQueue::new(config.event_queue, Arc::clone(&counters));
         let switches = Switches::default();
         let (to_driver, inputs) = mpsc::channel(DRIVER_QUEUE);
-        let (to_stage, stage_inputs) = sync_channel(STAGE_QUEUE);
+        let (to_stage, stage_inputs) = stage_queue();
         let sender = joined.sender;
 
         let stage = StageLoop {
@@ -269,7 +269,7 @@ impl RoomBuilder {
             us: (peer, sender),
             began,
             speaker: Speaker::default(),
-            names: Vec::new(),
+            names: vec![(sender, name)],
             connect: None,
             first_picture: None,
         };
@@ -317,6 +317,8 @@ async fn enter(
                     return Ok((client, connection, joined));
                 }
                 ClientOutput::Event(ClientEvent::Refused { message, .. }) => {
+                    // The server's words: they must not write to a terminal.
+                    let message = sanitize(&message, MAX_REASON);
                     return Err(JoinError::Refused { url: url.to_owned(), message });
                 }
                 _ => {}

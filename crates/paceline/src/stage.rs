@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use paceline_codec::{
@@ -24,14 +23,14 @@ use crate::counters::Counters;
 use crate::driver::clock;
 use crate::event::{Event, EventQueue, Picture, Sound};
 use crate::publish::{audio_encoder, video_encoder};
-use crate::wire::{ToDriver, ToStage};
+use crate::wire::{StageReceiver, ToDriver, ToStage};
 
 /// The state of the stage thread.
 #[derive(Debug)]
 pub(crate) struct StageLoop {
     pub(crate) config: Config,
     pub(crate) wall: WallClock,
-    pub(crate) inputs: Receiver<ToStage>,
+    pub(crate) inputs: StageReceiver,
     /// Weak: a room that is dropped is left, whatever its threads do.
     pub(crate) driver: mpsc::WeakSender<ToDriver>,
     pub(crate) events: EventQueue,
@@ -72,20 +71,10 @@ impl StageLoop {
         loop {
             let deadline = self.hosting.as_ref().and_then(|hosting| hosting.stage.poll_timeout());
             let wait = deadline.map(|at| at.saturating_duration_since(clock()));
-            let message = match wait {
-                Some(wait) => match self.inputs.recv_timeout(wait) {
-                    Ok(message) => Some(message),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
-                None => match self.inputs.recv() {
-                    Ok(message) => Some(message),
-                    Err(_) => return,
-                },
-            };
+            let Some(messages) = self.inputs.receive(wait) else { return };
             // What is waiting goes in before time passes: a late thread must not
             // find its sources dry.
-            for message in message.into_iter().chain(Vec::from_iter(self.inputs.try_iter())) {
+            for message in messages {
                 if matches!(message, ToStage::Quit) {
                     return;
                 }

@@ -1,8 +1,9 @@
 //! What the threads of a room say to each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use paceline_session::Role;
 use paceline_types::{
@@ -57,6 +58,15 @@ pub(crate) enum ToStage {
     TrackState { stream: StreamKey, enabled: bool },
 }
 
+impl ToStage {
+    fn is_media(&self) -> bool {
+        matches!(
+            self,
+            Self::Decode { .. } | Self::LocalAudio(_) | Self::LocalVideo(_) | Self::Lost { .. }
+        )
+    }
+}
+
 /// What the publishing threads have to know, and may change under them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Switches(Arc<Flags>);
@@ -102,4 +112,56 @@ impl Switches {
 pub(crate) const DRIVER_QUEUE: usize = 256;
 
 /// Frames that may wait for the stage thread: a second of 32 members' frames.
-pub(crate) const STAGE_QUEUE: usize = 4_096;
+const STAGE_QUEUE: usize = 4_096;
+
+/// The way to the stage thread. Sending never waits: media are refused when too
+/// much of anything is waiting, control never.
+#[derive(Clone, Debug)]
+pub(crate) struct StageSender {
+    queue: Sender<ToStage>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Its other end.
+#[derive(Debug)]
+pub(crate) struct StageReceiver {
+    queue: Receiver<ToStage>,
+    waiting: Arc<AtomicUsize>,
+}
+
+pub(crate) fn stage_queue() -> (StageSender, StageReceiver) {
+    let (sender, receiver) = channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let receiver = StageReceiver { queue: receiver, waiting: Arc::clone(&waiting) };
+    (StageSender { queue: sender, waiting }, receiver)
+}
+
+impl StageSender {
+    /// `false` if it was not taken: the stage is far behind, or gone.
+    pub(crate) fn send(&self, message: ToStage) -> bool {
+        if message.is_media() && self.waiting.load(Ordering::Acquire) >= STAGE_QUEUE {
+            return false;
+        }
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.queue.send(message).is_ok()
+    }
+}
+
+impl StageReceiver {
+    /// Waits until `deadline`, or for ever, for what comes, and takes all there is.
+    /// `None` once nobody can send any more.
+    pub(crate) fn receive(&self, wait: Option<Duration>) -> Option<Vec<ToStage>> {
+        let first = match wait {
+            Some(wait) => self.queue.recv_timeout(wait),
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        let first = match first {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return None,
+        };
+        let messages: Vec<_> = first.into_iter().chain(self.queue.try_iter()).collect();
+        self.waiting.fetch_sub(messages.len(), Ordering::AcqRel);
+        Some(messages)
+    }
+}

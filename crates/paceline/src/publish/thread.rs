@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use crate::counters::Counters;
 use crate::driver::clock;
 use crate::error::PublishError;
 use crate::event::{Event, EventQueue};
-use crate::wire::{Switches, ToDriver, ToStage};
+use crate::wire::{StageSender, Switches, ToDriver, ToStage};
 
 /// A running thread. Dropping it stops the thread too.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(crate) struct Reader {
     pub(crate) wall: WallClock,
     pub(crate) slot: SenderId,
     pub(crate) driver: mpsc::WeakSender<ToDriver>,
-    pub(crate) stage: SyncSender<ToStage>,
+    pub(crate) stage: StageSender,
     pub(crate) counters: Arc<Counters>,
     pub(crate) events: EventQueue,
     pub(crate) switches: Switches,
@@ -99,7 +98,7 @@ impl Reader {
                 Err(error) => return self.give_up("picture", &error.to_string()),
             };
             if self.switches.hosting() {
-                if self.stage.try_send(ToStage::LocalVideo(frame)).is_err() {
+                if !self.stage.send(ToStage::LocalVideo(frame)) {
                     self.counters.video_superseded.add(1);
                 }
                 continue;
@@ -170,7 +169,7 @@ impl Reader {
                 tone.burn(&mut frame);
             }
             if self.switches.hosting() {
-                if self.stage.try_send(ToStage::LocalAudio(frame)).is_err() {
+                if !self.stage.send(ToStage::LocalAudio(frame)) {
                     self.counters.audio_overrun.add(1);
                 }
                 continue;

@@ -69,8 +69,9 @@ impl WebRtcConfig {
     /// Bytes of the kernel's receive buffer of each socket. Defaults to 4 MiB.
     ///
     /// The kernel's own default of 208 KiB overflows in a burst, which limits a
-    /// channel to 12–18 MB/s on loopback where 4 MiB gives 109–150. Above
-    /// `net.core.rmem_max` the kernel gives that instead.
+    /// channel to 12–18 MB/s on loopback where 4 MiB gives 109–150. More
+    /// than `net.core.rmem_max` takes `CAP_NET_ADMIN`, on Linux; without it the kernel
+    /// gives that instead.
     #[must_use]
     pub const fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = bytes;

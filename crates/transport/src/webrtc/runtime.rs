@@ -35,8 +35,7 @@ impl Runtime for Tuned {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        // The kernel clamps it to what it allows; less than asked is no failure.
-        socket2::SockRef::from(&socket).set_recv_buffer_size(self.receive_buffer)?;
+        grow_receive_buffer(&socket, self.receive_buffer)?;
         TokioRuntime.wrap_udp_socket(socket)
     }
 
@@ -81,6 +80,20 @@ impl Runtime for Tuned {
     fn name(&self) -> &'static str {
         "paceline"
     }
+}
+
+/// As large as asked where we may, else as large as the kernel allows anybody: less
+/// than asked is no failure.
+fn grow_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::socket::{setsockopt, sockopt};
+
+        if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+            return Ok(());
+        }
+    }
+    socket2::SockRef::from(socket).set_recv_buffer_size(bytes)
 }
 
 /// Longest sleep of the driver while a connection opens. Measured: 2 ms gives

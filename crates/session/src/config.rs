@@ -44,13 +44,15 @@ impl SessionConfig {
         self
     }
 
-    /// How often one encoder makes a keyframe on request. Defaults to every 500 ms.
+    /// The time in which one encoder makes at most two keyframes on request. Defaults
+    /// to 1 s.
     ///
-    /// Requests in between are answered together at its end: a keyframe costs ten
-    /// times a frame, and a peer that asks all the time must not have it.
+    /// Two who join together each start at once; further requests are answered
+    /// together when the time is up. A keyframe costs ten times a frame, and a peer
+    /// that asks all the time must not have it.
     #[must_use]
-    pub fn keyframe_interval(mut self, interval: Duration) -> Self {
-        self.steering.keyframe_interval = interval;
+    pub fn keyframe_window(mut self, window: Duration) -> Self {
+        self.steering.keyframe_window = window;
         self
     }
 
@@ -64,15 +66,12 @@ impl SessionConfig {
 
 #[derive(Clone, Debug)]
 pub(crate) struct SteeringConfig {
-    pub(crate) keyframe_interval: Duration,
+    pub(crate) keyframe_window: Duration,
     pub(crate) report_interval: Duration,
 }
 
 impl Default for SteeringConfig {
     fn default() -> Self {
-        Self {
-            keyframe_interval: Duration::from_millis(500),
-            report_interval: Duration::from_secs(1),
-        }
+        Self { keyframe_window: Duration::from_secs(1), report_interval: Duration::from_secs(1) }
     }
 }

@@ -53,7 +53,7 @@ impl Session {
     pub fn new(peer: PeerId, config: SessionConfig) -> Self {
         Self {
             receiver: Receiver::new(config.clone()),
-            steering: Steering::new(config.steering.keyframe_interval),
+            steering: Steering::new(config.steering.keyframe_window),
             config,
             peer,
             room: None,

@@ -6,22 +6,24 @@ use std::time::{Duration, Instant};
 use paceline_types::{EncoderTarget, StreamId};
 
 /// Collects keyframe requests: any number of them is one keyframe, and no encoder
-/// makes more than one in an interval.
+/// makes more than two in a window.
 #[derive(Debug)]
 pub(crate) struct Steering {
-    interval: Duration,
+    window: Duration,
     streams: BTreeMap<StreamId, Keyframes>,
 }
 
 #[derive(Debug, Default)]
 struct Keyframes {
     wanted: bool,
+    /// When the last one was made, and the one before it.
     last: Option<Instant>,
+    before: Option<Instant>,
 }
 
 impl Steering {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, streams: BTreeMap::new() }
+    pub(crate) fn new(window: Duration) -> Self {
+        Self { window, streams: BTreeMap::new() }
     }
 
     /// Somebody can go on only from a keyframe.
@@ -31,25 +33,25 @@ impl Steering {
 
     /// Takes what an encoder is to do now.
     pub(crate) fn poll_target(&mut self, now: Instant) -> Option<(StreamId, EncoderTarget)> {
-        let interval = self.interval;
-        let (&stream, keyframes) = self
-            .streams
-            .iter_mut()
-            .find(|(_, k)| k.due(interval).is_some_and(|at| at.is_none_or(|at| at <= now)))?;
-        *keyframes = Keyframes { wanted: false, last: Some(now) };
+        let window = self.window;
+        let due = |keyframes: &Keyframes| keyframes.free_at(window).is_none_or(|at| at <= now);
+        let (&stream, keyframes) =
+            self.streams.iter_mut().find(|(_, keyframes)| keyframes.wanted && due(keyframes))?;
+        *keyframes = Keyframes { wanted: false, last: Some(now), before: keyframes.last };
         Some((stream, EncoderTarget { keyframe: true, bitrate: None }))
     }
 
     /// When a request that had to wait is answered.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.values().filter_map(|k| k.due(self.interval).flatten()).min()
+        let waiting = self.streams.values().filter(|keyframes| keyframes.wanted);
+        waiting.filter_map(|keyframes| keyframes.free_at(self.window)).min()
     }
 }
 
 impl Keyframes {
-    /// `None`: nothing is wanted. `Some(None)`: at once.
-    fn due(&self, interval: Duration) -> Option<Option<Instant>> {
-        self.wanted.then(|| self.last.map(|last| last + interval))
+    /// From when on another may be made; `None`: at once.
+    fn free_at(&self, window: Duration) -> Option<Instant> {
+        self.before.map(|before| before + window)
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     #[test]
     fn a_thousand_requests_a_second_are_two_keyframes() {
         let start = Instant::now();
-        let mut steering = Steering::new(Duration::from_millis(500));
+        let mut steering = Steering::new(Duration::from_secs(1));
         let mut keyframes = 0;
         for ms in 0..1_000 {
             let now = start + Duration::from_millis(ms);

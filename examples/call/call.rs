@@ -71,38 +71,50 @@ struct Call {
 }
 
 impl Call {
-    /// Lets everybody of this process join; the host first. Returns what the
-    /// viewer sees.
+    /// Lets everybody of this process join: the host first, then the others at once,
+    /// as people do. Returns what the viewer sees.
     async fn start(&mut self, args: &Args, url: &str) -> Result<watch::Receiver<Screen>, Failure> {
-        let indices: Vec<usize> = match args.mode {
+        let (first, others, viewer) = match args.mode {
             Mode::All => {
                 let host = args.host - 1;
-                std::iter::once(host).chain((0..args.participants).filter(|&i| i != host)).collect()
+                let others = (0..args.participants).filter(|&index| index != host).collect();
+                (host, others, args.viewer())
             }
-            Mode::Host | Mode::Join(_) => vec![0],
+            Mode::Host => (0, Vec::new(), 0),
+            // Guests of several processes should not all look like the host.
+            Mode::Join(_) => {
+                let guest = 1 + std::process::id() as usize % 2;
+                (guest, Vec::new(), guest)
+            }
         };
-        let viewer = if matches!(args.mode, Mode::All) { args.viewer() } else { 0 };
+        let hosts = !matches!(args.mode, Mode::Join(_));
         let mut viewed = None;
-        for index in indices {
-            let host = match args.mode {
-                Mode::All => index == args.host - 1,
-                Mode::Host => true,
-                Mode::Join(_) => false,
-            };
-            let shown = if matches!(args.mode, Mode::Join(_)) {
-                // Guests of several processes should not all look like the host.
-                1 + std::process::id() as usize % 2
-            } else {
-                index
-            };
-            let participant = Participant::join(args, shown, host, url).await?;
-            let (screen, seen) = watch::channel(Screen::default());
-            if index == viewer {
-                viewed = Some(seen);
-            }
-            self.tasks.spawn(participant.run(self.stopped.clone(), screen));
+        let participant = Participant::join(args, first, hosts, url).await?;
+        self.admit(participant, first == viewer, &mut viewed);
+        let mut joining = JoinSet::new();
+        for index in others {
+            let (args, url) = (args.clone(), url.to_owned());
+            joining
+                .spawn(async move { (index, Participant::join(&args, index, false, &url).await) });
+        }
+        while let Some(joined) = joining.join_next().await {
+            let (index, participant) = joined?;
+            self.admit(participant?, index == viewer, &mut viewed);
         }
         Ok(viewed.expect("the viewer is one of them"))
+    }
+
+    fn admit(
+        &mut self,
+        participant: Participant,
+        is_viewer: bool,
+        viewed: &mut Option<watch::Receiver<Screen>>,
+    ) {
+        let (screen, seen) = watch::channel(Screen::default());
+        if is_viewer {
+            *viewed = Some(seen);
+        }
+        self.tasks.spawn(participant.run(self.stopped.clone(), screen));
     }
 }
 

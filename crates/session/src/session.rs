@@ -93,6 +93,10 @@ impl Session {
                     debug!("a mix is not sent: we are not the host");
                     return;
                 }
+                // Sound counts as key too, and has nothing to steer.
+                if frame.coding.is_key() && !frame.coding.is_audio() {
+                    self.steering.handle_keyframe(now, frame.stream);
+                }
                 let packet = Packet {
                     sender: room.sender,
                     epoch: mix.then_some(room.epoch),

@@ -16,6 +16,8 @@ pub(crate) struct Steering {
 #[derive(Debug, Default)]
 struct Keyframes {
     wanted: bool,
+    /// When the encoder was asked for one that has not come yet.
+    asked: Option<Instant>,
     /// When the last one was made, and the one before it.
     last: Option<Instant>,
     before: Option<Instant>,
@@ -31,13 +33,21 @@ impl Steering {
         self.streams.entry(stream).or_default().wanted = true;
     }
 
+    /// A keyframe goes out, to everybody who wanted one until now.
+    pub(crate) fn handle_keyframe(&mut self, now: Instant, stream: StreamId) {
+        let keyframes = self.streams.entry(stream).or_default();
+        let before = keyframes.last;
+        *keyframes = Keyframes { wanted: false, asked: None, last: Some(now), before };
+    }
+
     /// Takes what an encoder is to do now.
     pub(crate) fn poll_target(&mut self, now: Instant) -> Option<(StreamId, EncoderTarget)> {
         let window = self.window;
         let due = |keyframes: &Keyframes| keyframes.free_at(window).is_none_or(|at| at <= now);
         let (&stream, keyframes) =
             self.streams.iter_mut().find(|(_, keyframes)| keyframes.wanted && due(keyframes))?;
-        *keyframes = Keyframes { wanted: false, last: Some(now), before: keyframes.last };
+        keyframes.wanted = false;
+        keyframes.asked = Some(now);
         Some((stream, EncoderTarget { keyframe: true, bitrate: None }))
     }
 
@@ -49,9 +59,10 @@ impl Steering {
 }
 
 impl Keyframes {
-    /// From when on another may be made; `None`: at once.
+    /// From when on the encoder may be asked; `None`: at once. One that has been
+    /// asked is not asked again until the window is over: it may have stopped.
     fn free_at(&self, window: Duration) -> Option<Instant> {
-        self.before.map(|before| before + window)
+        self.asked.or(self.before).map(|at| at + window)
     }
 }
 
@@ -61,19 +72,51 @@ mod tests {
 
     use super::*;
 
+    const WINDOW: Duration = Duration::from_secs(1);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
     #[test]
     fn a_thousand_requests_a_second_are_two_keyframes() {
         let start = Instant::now();
-        let mut steering = Steering::new(Duration::from_secs(1));
+        let mut steering = Steering::new(WINDOW);
         let mut keyframes = 0;
-        for ms in 0..1_000 {
-            let now = start + Duration::from_millis(ms);
+        for at in 0..1_000 {
+            let now = start + ms(at);
             steering.handle_request(StreamId::VIDEO);
             while steering.poll_target(now).is_some() {
                 keyframes += 1;
+                steering.handle_keyframe(now, StreamId::VIDEO);
             }
         }
         assert_eq!(keyframes, 2);
-        assert_eq!(steering.poll_timeout(), Some(start + Duration::from_millis(1_000)));
+        assert_eq!(steering.poll_timeout(), Some(start + WINDOW));
+    }
+
+    #[test]
+    fn requests_before_the_keyframe_is_made_are_answered_by_it() {
+        let start = Instant::now();
+        let mut steering = Steering::new(WINDOW);
+        for at in 0..30 {
+            steering.handle_request(StreamId::VIDEO);
+            assert_eq!(steering.poll_target(start + ms(at)).is_some(), at == 0);
+        }
+        steering.handle_keyframe(start + ms(33), StreamId::VIDEO);
+        assert_eq!(steering.poll_timeout(), None);
+        steering.handle_request(StreamId::VIDEO);
+        assert!(steering.poll_target(start + ms(34)).is_some());
+    }
+
+    #[test]
+    fn an_encoder_that_makes_none_is_asked_again() {
+        let start = Instant::now();
+        let mut steering = Steering::new(WINDOW);
+        steering.handle_request(StreamId::VIDEO);
+        assert!(steering.poll_target(start).is_some());
+        steering.handle_request(StreamId::VIDEO);
+        assert!(steering.poll_target(start + ms(999)).is_none());
+        assert!(steering.poll_target(start + ms(1_000)).is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use paceline_framing::{Body, Control, Packet};
 use paceline_session::types::{
     AudioCodec, Coding, ConnectionEvent, ConnectionOp, EncodedFrame, Epoch, Frequency, MediaTime,
-    MixInfo, NtpTime, PeerId, SenderId, SeqNo, Signal, StreamId, StreamKey,
+    MixInfo, NtpTime, PeerId, SenderId, SeqNo, Signal, StreamId, StreamKey, VideoCodec,
 };
 use paceline_session::{Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig};
 
@@ -123,6 +123,21 @@ fn sound(stream: StreamId, seq: u64) -> EncodedFrame {
     }
 }
 
+fn keyframe(seq: u64) -> EncodedFrame {
+    EncodedFrame {
+        stream: StreamId::MIX_VIDEO,
+        time: MediaTime::new(seq * 3_000, Frequency::VIDEO),
+        coding: Coding::Video {
+            codec: VideoCodec::H264,
+            key: true,
+            discardable: false,
+            width: 640,
+            height: 360,
+        },
+        ..sound(StreamId::MIX_VIDEO, seq)
+    }
+}
+
 fn media(sender: u32, epoch: Option<Epoch>, frame: EncodedFrame) -> Packet {
     Packet { sender: SenderId::new(sender), epoch, body: Body::Media(frame) }
 }
@@ -195,15 +210,21 @@ fn a_stream_that_nobody_defined_is_dropped_and_counted() {
 #[test]
 fn a_new_connection_and_requests_make_at_most_two_keyframes_a_second() {
     let mut pair = Pair::new();
+    let steered = |(n, output): &&(u8, Output)| {
+        *n == 1 && matches!(output, Output::Steer { stream: StreamId::MIX_VIDEO, .. })
+    };
+    let mut seq = 0;
     for _ in 0..50 {
         let request = Control::KeyframeRequest { stream: StreamId::MIX_VIDEO };
         let body = Body::Control(request);
         pair.inject(2, &Packet { sender: SenderId::new(2), epoch: NOW, body });
+        // The encoder makes what it was asked for.
+        while pair.heard.iter().filter(steered).count() as u64 > seq {
+            pair.input(1, Input::Encoded { to: Recipients::All, frame: keyframe(seq) });
+            seq += 1;
+        }
         pair.run_for(Duration::from_millis(18));
     }
-    let steered = |(n, output): &&(u8, Output)| {
-        *n == 1 && matches!(output, Output::Steer { stream: StreamId::MIX_VIDEO, .. })
-    };
     assert_eq!(pair.heard.iter().filter(steered).count(), 2);
 }
 

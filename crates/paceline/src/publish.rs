@@ -4,48 +4,39 @@ mod input;
 mod pace;
 mod thread;
 
-use std::sync::Arc;
-
 use paceline_codec::{
     AudioEncoder, AudioEncoderConfig, EncodeError, VideoEncoder, VideoEncoderConfig,
 };
-use paceline_types::{AudioCodec, SenderId, WallClock};
-use tokio::sync::mpsc;
+use paceline_types::AudioCodec;
 
 pub(crate) use self::input::Opened;
 pub use self::input::{AudioInput, Publish, VideoInput};
-use self::thread::{Reader, Task};
+pub(crate) use self::thread::Reader;
+use self::thread::Task;
 use crate::config::Config;
-use crate::counters::Counters;
 use crate::error::PublishError;
-use crate::event::EventQueue;
-use crate::wire::{StageSender, Switches, ToDriver};
 
 /// Starts and stops the threads that publish.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    pub(crate) config: Config,
-    pub(crate) wall: WallClock,
-    /// Which clapper slot is ours.
-    pub(crate) slot: SenderId,
-    /// Weak, so that a publishing thread does not keep a dropped room alive.
-    pub(crate) driver: mpsc::WeakSender<ToDriver>,
-    pub(crate) stage: StageSender,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) events: EventQueue,
-    pub(crate) switches: Switches,
-    pub(crate) video: Option<Task>,
-    pub(crate) audio: Option<Task>,
+    reader: Reader,
+    video: Option<Task>,
+    audio: Option<Task>,
 }
 
 impl Publisher {
+    /// One that publishes nothing yet, by way of `reader`.
+    pub(crate) fn new(reader: Reader) -> Self {
+        Self { reader, video: None, audio: None }
+    }
+
     /// Starts what was opened before the room was joined.
     pub(crate) fn start(&mut self, opened: Opened) -> Result<(), PublishError> {
         if let Some(source) = opened.video {
-            self.video = Some(self.reader().video(source)?);
+            self.video = Some(self.reader.clone().video(source)?);
         }
         if let Some(source) = opened.audio {
-            self.audio = Some(self.reader().audio(source)?);
+            self.audio = Some(self.reader.clone().audio(source)?);
         }
         Ok(())
     }
@@ -56,7 +47,7 @@ impl Publisher {
             return Ok(false);
         }
         let source = blocking(|| input.open()).await?;
-        self.video = Some(self.reader().video(source)?);
+        self.video = Some(self.reader.clone().video(source)?);
         Ok(true)
     }
 
@@ -66,7 +57,7 @@ impl Publisher {
             return Ok(false);
         }
         let source = blocking(|| input.open()).await?;
-        self.audio = Some(self.reader().audio(source)?);
+        self.audio = Some(self.reader.clone().audio(source)?);
         Ok(true)
     }
 
@@ -78,19 +69,6 @@ impl Publisher {
     /// `false` if no sound was published.
     pub(crate) async fn stop_audio(&mut self) -> bool {
         stop(self.audio.take()).await
-    }
-
-    fn reader(&self) -> Reader {
-        Reader {
-            config: self.config.clone(),
-            wall: self.wall,
-            slot: self.slot,
-            driver: self.driver.clone(),
-            stage: self.stage.clone(),
-            counters: Arc::clone(&self.counters),
-            events: self.events.clone(),
-            switches: self.switches.clone(),
-        }
     }
 }
 

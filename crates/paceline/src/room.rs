@@ -19,7 +19,7 @@ use crate::counters::{Counters, Stats};
 use crate::driver::{Driver, MAX_REASON, clock, member_of};
 use crate::error::{JoinError, PublishError};
 use crate::event::{Event, EventQueue};
-use crate::publish::{AudioInput, Publish, Publisher, VideoInput, blocking};
+use crate::publish::{AudioInput, Publish, Publisher, Reader, VideoInput, blocking};
 use crate::speaker::Speaker;
 use crate::stage::StageLoop;
 use crate::wire::{DRIVER_QUEUE, Switches, ToDriver, stage_queue};
@@ -275,7 +275,7 @@ impl RoomBuilder {
         };
         tokio::spawn(driver.run(roster_of(joined)));
 
-        let mut publisher = Publisher {
+        let mut publisher = Publisher::new(Reader {
             config,
             wall,
             slot: sender,
@@ -284,9 +284,7 @@ impl RoomBuilder {
             counters: Arc::clone(&counters),
             events: events.clone(),
             switches,
-            video: None,
-            audio: None,
-        };
+        });
         publisher.start(publish)?;
         Ok(Room {
             peer,

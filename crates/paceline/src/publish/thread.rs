@@ -53,11 +53,13 @@ impl Drop for Task {
 }
 
 /// What a publishing thread works with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader {
     pub(crate) config: Config,
     pub(crate) wall: WallClock,
+    /// Which clapper slot is ours.
     pub(crate) slot: SenderId,
+    /// Weak, so that a publishing thread does not keep a dropped room alive.
     pub(crate) driver: mpsc::WeakSender<ToDriver>,
     pub(crate) stage: StageSender,
     pub(crate) counters: Arc<Counters>,

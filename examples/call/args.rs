@@ -134,7 +134,12 @@ impl Args {
         this.mode = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => Mode::All,
             ["host"] => Mode::Host,
-            ["join", url] => Mode::Join(url.to_owned()),
+            ["join", url] if url.starts_with("ws://") || url.starts_with("wss://") => {
+                Mode::Join(url.to_owned())
+            }
+            ["join", url] => {
+                return Err(UsageError(format!("join {url}: it takes ws://HOST:PORT/ROOM")));
+            }
             ["join"] => {
                 return Err(UsageError("join needs the URL that `call host` printed".into()));
             }

@@ -124,6 +124,11 @@ impl Participant {
                 _ = second.tick() => self.note_second().await,
                 event = self.room.next() => match event {
                     None => break,
+                    // A sound changes nothing that can be seen.
+                    Some(event @ Event::Sound(_)) => {
+                        self.handle(event);
+                        continue;
+                    }
                     Some(event) => {
                         last = matches!(event, Event::Picture(_)).then(system::now).or(last);
                         self.handle(event);

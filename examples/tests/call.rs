@@ -103,6 +103,7 @@ fn a_wrong_command_line_is_exit_2_and_one_line_that_says_so() {
         (&["--audio", "song.mp3"], "FILE.wav"),
         (&["--listen", "here"], "ADDRESS:PORT"),
         (&["join"], "URL"),
+        (&["join", "nowhere"], "ws://HOST:PORT/ROOM"),
         (&["dance"], "dance"),
         (&["--loud"], "--loud"),
     ] {
@@ -117,7 +118,7 @@ fn a_wrong_command_line_is_exit_2_and_one_line_that_says_so() {
 fn a_call_that_fails_is_exit_1_and_one_line_that_says_what_to_do() {
     for (args, word) in [
         (&["join", "ws://127.0.0.1:1/call"][..], "no signalling server answers"),
-        (&["join", "nowhere"], "ws://HOST:PORT/ROOM"),
+        (&["join", "ws://127.0.0.1/"], "ws://HOST:PORT/ROOM"),
         (&["--video", "no-such-file.h264"], "no-such-file.h264"),
         (&["--audio", "no-such-file.wav"], "no-such-file.wav"),
     ] {

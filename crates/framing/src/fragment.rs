@@ -16,6 +16,7 @@ pub struct Cut {
     picture: Option<Picture>,
     key: bool,
     bytes: usize,
+    packet_bytes: usize,
     messages: Arc<[Bytes]>,
 }
 
@@ -28,6 +29,12 @@ pub(crate) struct Picture {
 }
 
 impl Cut {
+    /// Bytes of the packet before it was cut: what a receiver's limit counts.
+    #[must_use]
+    pub const fn packet_bytes(&self) -> usize {
+        self.packet_bytes
+    }
+
     /// How urgent it is.
     #[must_use]
     pub const fn class(&self) -> Class {
@@ -101,6 +108,7 @@ impl Fragmenter {
     pub fn cut(&mut self, packet: &Packet) -> Cut {
         let header = packet.header();
         let mut body = packet.emit_body();
+        let packet_bytes = header.len() + body.remaining();
         let messages: Arc<[Bytes]> = if header.len() + body.remaining() <= self.max_message {
             Arc::new([header.emit(None, body)])
         } else {
@@ -125,6 +133,7 @@ impl Fragmenter {
             }),
             key: frame.is_some_and(|(_, frame)| frame.coding.is_key()),
             bytes: messages.iter().map(Bytes::len).sum(),
+            packet_bytes,
             messages,
         }
     }

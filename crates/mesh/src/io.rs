@@ -105,7 +105,7 @@ pub enum Event {
     },
 }
 
-/// Why [`Mesh::poll_timeout`] wants to be woken.
+/// Why [`Mesh::poll_timeout`](crate::Mesh::poll_timeout) wants to be woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {

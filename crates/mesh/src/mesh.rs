@@ -43,10 +43,11 @@ impl Mesh {
     ///
     /// # Panics
     ///
-    /// If the config's `max_message` is below 256 bytes.
+    /// If the config's `max_message` is below 256 bytes, or its `heartbeat` zero.
     #[must_use]
     pub fn new(now: Instant, identity: Identity, mut config: MeshConfig) -> Self {
         assert!(config.max_message >= MIN_MESSAGE, "max_message is at least {MIN_MESSAGE}");
+        assert!(!config.heartbeat.is_zero(), "heartbeat is not zero");
         // What we say we accept is what we accept.
         config.reassembly = config.reassembly.max_message(config.max_message);
         Self {
@@ -105,6 +106,12 @@ impl Mesh {
         let Some(state) = self.peers.get(&peer).map(|peer| peer.state) else { return };
         if state == ConnectionState::Connected {
             self.send_control(now, peer, Control::Bye { reason });
+            // Control goes first, so this is it if it has not gone yet; what else
+            // waits is of no use any more.
+            let known = self.peers.get_mut(&peer);
+            if let Some(bytes) = known.and_then(|known| known.pop(now, usize::MAX)) {
+                self.outputs.push_back(Output::Transmit { peer, bytes });
+            }
         }
         self.peers.remove(&peer);
         if state != ConnectionState::New {
@@ -261,6 +268,15 @@ impl Mesh {
     pub fn broadcast_control(&mut self, now: Instant, control: Control) {
         let packet = self.control_packet(control);
         self.send(now, Recipients::All, &packet);
+    }
+
+    /// Whether anybody is connected, or called, or about to call again. Not if we only
+    /// expect somebody who never called.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.peers
+            .values()
+            .any(|peer| peer.side == Side::Caller || peer.connected() || peer.open_by.is_some())
     }
 
     /// Who is connected.

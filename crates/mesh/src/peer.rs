@@ -107,19 +107,17 @@ impl Peer {
     /// Queues a packet; `false` if a control packet does not fit, which is the
     /// end of the connection.
     pub(crate) fn push(&mut self, now: Instant, cut: Cut) -> bool {
-        if cut.is_video() && self.awaits_key {
-            if !cut.is_key() {
-                return true;
-            }
-            self.awaits_key = false;
+        let (is_video, is_key) = (cut.is_video(), cut.is_key());
+        if is_video && self.awaits_key && !is_key {
+            return true;
         }
-        if cut.bytes() > self.max_packet {
+        if cut.packet_bytes() > self.max_packet {
             self.stats.shed += 1;
             return true;
         }
         match self.queue.push(now, cut) {
             Verdict::Full => return false,
-            Verdict::Queued => {}
+            Verdict::Queued => self.awaits_key &= !(is_video && is_key),
             _ => self.stats.shed += 1,
         }
         true

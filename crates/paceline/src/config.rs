@@ -8,7 +8,9 @@ use std::time::Duration;
 use paceline_playout::StageConfig;
 use paceline_session::{JitterConfig, MeshConfig, SessionConfig};
 use paceline_transport::WebRtcConfig;
-use paceline_types::{Bitrate, PictureFormat};
+use paceline_types::{Bitrate, PictureFormat, PixelFormat};
+
+use crate::publish::MAX_PICTURE;
 
 /// How a room is joined and what it may cost.
 ///
@@ -21,7 +23,7 @@ use paceline_types::{Bitrate, PictureFormat};
 /// assert!(config.validate().is_ok());
 ///
 /// let error = config.max_peers(0).validate().unwrap_err();
-/// assert_eq!(error.to_string(), "max_peers is 0: it must be 1 to 32");
+/// assert_eq!(error.to_string(), "max_peers is 0: it must be 1 to 31");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -65,7 +67,8 @@ impl Config {
         self
     }
 
-    /// Connections at a time. Defaults to 32; 1 to 32.
+    /// Connections at a time. Defaults to 31; 1 to 31: a mix has 32 places, and the host
+    /// takes one. Who finds no place waits until one is free.
     #[must_use]
     pub const fn max_peers(mut self, peers: usize) -> Self {
         self.max_peers = peers;
@@ -152,7 +155,7 @@ impl Config {
             }
             Err(ConfigError::OutOfBounds { field, value, min, max, unit })
         }
-        within("max_peers", self.max_peers as u128, 1, 32, "")?;
+        within("max_peers", self.max_peers as u128, 1, 31, "")?;
         within("video_bitrate", self.video_bitrate.bps().into(), 64_000, 20_000_000, " bit/s")?;
         within("jitter", self.jitter.as_millis(), 10, 200, " ms")?;
         within("max_jitter", self.max_jitter.as_millis(), self.jitter.as_millis(), 1_000, " ms")?;
@@ -162,14 +165,27 @@ impl Config {
         if self.stun.is_empty() && !is_local(self.bind) {
             return Err(ConfigError::NoStun { bind: self.bind });
         }
-        self.stage().validate().map_err(ConfigError::Mix)
+        if let Some(url) = self.stun.iter().find(|url| !url.starts_with("stun:")) {
+            return Err(ConfigError::BadStun { url: url.clone() });
+        }
+        self.stage().validate().map_err(ConfigError::Mix)?;
+        let (width, height, _) = self.mix_size();
+        let bytes = match self.picture {
+            PictureFormat::Rgb => PixelFormat::Rgb24.bytes(width, height),
+            _ => 0,
+        };
+        within("mix", bytes as u128, 0, MAX_PICTURE as u128, " bytes a picture")
+    }
+
+    pub(crate) fn mix_size(&self) -> (u16, u16, u32) {
+        self.mix.unwrap_or(match self.picture {
+            PictureFormat::Cells | PictureFormat::Rgb => (320, 180, 15),
+            _ => (640, 360, 30),
+        })
     }
 
     pub(crate) fn stage(&self) -> StageConfig {
-        let (width, height, frame_rate) = self.mix.unwrap_or(match self.picture {
-            PictureFormat::Cells | PictureFormat::Rgb => (320, 180, 15),
-            _ => (640, 360, 30),
-        });
+        let (width, height, frame_rate) = self.mix_size();
         StageConfig::default().width(width).height(height).frame_rate(frame_rate)
     }
 
@@ -200,7 +216,7 @@ impl Default for Config {
             picture: PictureFormat::default(),
             video_bitrate: Bitrate::from_kbps(1_200),
             mix: None,
-            max_peers: 32,
+            max_peers: 31,
             jitter: Duration::from_millis(50),
             max_jitter: Duration::from_millis(200),
             report_interval: Duration::from_secs(1),
@@ -214,9 +230,14 @@ impl Default for Config {
 }
 
 /// A field of [`Config`] that is out of its bounds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// Not the URL of a STUN server.
+    BadStun {
+        /// What it is.
+        url: String,
+    },
     /// The mix cannot be made as asked.
     Mix(paceline_playout::ConfigError),
     /// The sockets are bound to an address that needs STUN, and there is none.
@@ -242,6 +263,7 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BadStun { url } => write!(f, "stun has {url:?}: it must be stun:HOST:PORT"),
             Self::Mix(error) => error.fmt(f),
             Self::NoStun { bind } => write!(
                 f,

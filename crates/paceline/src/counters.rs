@@ -100,8 +100,8 @@ pub struct MediaStats {
     pub encode_errors: u64,
     /// Events and sounds the application did not take in time.
     pub events_dropped: u64,
-    /// Frames of others that were not decoded because the stage thread was more
-    /// than 4,096 of them behind.
+    /// Frames of others that were not decoded because 32 MiB of them were waiting for
+    /// the stage thread.
     pub stage_overrun: u64,
 }
 

@@ -49,25 +49,32 @@ enum Wake {
 impl Driver {
     /// Runs until the room is left, by us or by the room.
     pub(crate) async fn run(mut self, roster: Roster) {
-        self.handle(Input::Joined(roster)).await;
+        // Whatever ends this task, the program and the stage thread hear of it.
+        let _farewell = Farewell { events: self.events.clone(), stage: self.stage.clone() };
+        self.handle(Input::Joined(roster));
         let mut leaving = None;
-        while leaving.is_none() {
+        while leaving.is_none() && !self.is_over() {
             match self.wait().await {
-                Wake::Deadline => self.handle(Input::Timeout).await,
+                Wake::Deadline => self.handle(Input::Timeout),
                 Wake::Input(None) => leaving = Some(None),
                 Wake::Input(Some(ToDriver::Leave(done))) => leaving = Some(Some(done)),
-                Wake::Input(Some(input)) => self.handle_command(input).await,
-                Wake::Signaling(Some(Ok(text))) => self.handle_signaling(&text).await,
+                Wake::Input(Some(input)) => self.handle_command(input),
+                Wake::Signaling(Some(Ok(text))) => self.handle_signaling(&text),
                 Wake::Signaling(Some(Err(error))) => self.lose_signaling(&error.to_string()),
                 Wake::Signaling(None) => self.lose_signaling("the server closed the connection"),
                 Wake::Transport => {
                     while let Some((peer, event)) = self.transport.poll_event() {
-                        self.handle(Input::Connection { peer, event }).await;
+                        self.handle(Input::Connection { peer, event });
                     }
                 }
             }
         }
         self.leave(leaving.flatten()).await;
+    }
+
+    /// Nobody is left, and nobody can come any more.
+    fn is_over(&self) -> bool {
+        self.connection.is_none() && self.session.is_alone()
     }
 
     async fn wait(&mut self) -> Wake {
@@ -80,13 +87,13 @@ impl Driver {
         }
     }
 
-    async fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: Input) {
         let now = clock();
         self.session.handle_input(now, input);
         while let Some(output) = self.session.poll_output() {
             self.apply(now, output);
         }
-        self.flush_signaling().await;
+        self.flush_signaling();
     }
 
     fn apply(&mut self, now: Instant, output: Output) {
@@ -136,9 +143,13 @@ impl Driver {
             }
             SessionEvent::Disconnected { peer, sender, reason, again } => {
                 self.to_stage(ToStage::Gone { sender });
+                self.switches.set_in_room(!self.session.peer_stats().is_empty());
                 Event::Disconnected { peer, reason, again }
             }
             SessionEvent::HostChanged { host } => {
+                if std::mem::take(&mut self.speaker).is_anybody() {
+                    self.events.push(Event::Speaking { sender: None, name: None });
+                }
                 Event::HostChanged { host, us: host == Some(self.us.0) }
             }
             SessionEvent::MemberJoined { peer, sender, name } => {
@@ -174,7 +185,7 @@ impl Driver {
         }
     }
 
-    async fn handle_command(&mut self, command: ToDriver) {
+    fn handle_command(&mut self, command: ToDriver) {
         match command {
             ToDriver::Encoded { to, frame } => {
                 if !frame.coding.is_audio() {
@@ -182,23 +193,23 @@ impl Driver {
                     self.counters.video_sent.add(peers as u64);
                 }
                 let to = to.map_or(Recipients::All, Recipients::One);
-                self.handle(Input::Encoded { to, frame }).await;
+                self.handle(Input::Encoded { to, frame });
             }
             ToDriver::Hosting(on) => {
                 self.client.set_hosting(on);
-                self.flush_signaling().await;
+                self.flush_signaling();
             }
             ToDriver::MixInfo(info) => {
                 let now = clock();
                 self.note_first_picture(now);
                 self.handle_mix_info(now, &info);
                 self.events.push(Event::MixInfo(info.clone()));
-                self.handle(Input::MixInfo(info)).await;
+                self.handle(Input::MixInfo(info));
             }
-            ToDriver::NeedsKeyframe(stream) => self.handle(Input::NeedsKeyframe(stream)).await,
+            ToDriver::NeedsKeyframe(stream) => self.handle(Input::NeedsKeyframe(stream)),
             ToDriver::Stats(reply) => drop(reply.send(self.stats())),
             ToDriver::TrackState { stream, enabled } => {
-                self.handle(Input::TrackState { stream, enabled }).await;
+                self.handle(Input::TrackState { stream, enabled });
                 let stream = StreamKey { sender: self.us.1, stream };
                 self.to_stage(ToStage::TrackState { stream, enabled });
             }
@@ -207,21 +218,21 @@ impl Driver {
         }
     }
 
-    async fn handle_signaling(&mut self, text: &str) {
+    fn handle_signaling(&mut self, text: &str) {
         if let Err(error) = self.client.handle_text(text) {
             debug!(%error, "the signalling server said something odd");
         }
-        self.flush_signaling().await;
+        self.flush_signaling();
     }
 
     /// Sends what the client has to send, and lets the session hear what it heard.
-    async fn flush_signaling(&mut self) {
+    fn flush_signaling(&mut self) {
         while let Some(output) = self.client.poll_output() {
             let now = clock();
             match output {
                 ClientOutput::Send(text) => {
                     let Some(connection) = &mut self.connection else { continue };
-                    if let Err(error) = connection.send(text).await {
+                    if let Err(error) = connection.try_send(text) {
                         self.lose_signaling(&error.to_string());
                     }
                 }
@@ -261,23 +272,25 @@ impl Driver {
     fn lose_signaling(&mut self, reason: &str) {
         if self.connection.take().is_some() {
             warn!(reason, "the signalling server is gone");
-            let text = format!("{reason}; the call goes on, but nobody can join it");
-            self.events.push(Event::Warning(text));
+            let then = if self.session.is_alone() {
+                "and nobody is connected: the call is over"
+            } else {
+                "the call goes on, but nobody can join it"
+            };
+            self.events.push(Event::Warning(format!("{reason}; {then}")));
         }
     }
 
     async fn leave(mut self, done: Option<oneshot::Sender<Stats>>) {
         let stats = self.stats();
         self.switches.set_in_room(false);
-        self.handle(Input::Leave).await;
+        self.handle(Input::Leave);
         self.client.leave();
-        self.flush_signaling().await;
+        self.flush_signaling();
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
         self.transport.shutdown().await;
-        self.to_stage(ToStage::Quit);
-        self.events.push(Event::Closed { reason: "we left".to_owned() });
         if let Some(done) = done {
             // Whoever asked may have stopped waiting.
             let _ = done.send(stats);
@@ -304,6 +317,21 @@ impl Driver {
             session: self.session.stats(),
             reported_lost: self.session.path_reports().iter().map(|(_, _, path)| path.lost).sum(),
         }
+    }
+}
+
+/// Says at the end that this is the end.
+struct Farewell {
+    events: EventQueue,
+    stage: StageSender,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // A stage thread that is gone already needs no telling.
+        let _ = self.stage.send(ToStage::Quit);
+        let reason = if std::thread::panicking() { "of a bug in paceline" } else { "we left" };
+        self.events.push(Event::Closed { reason: reason.to_owned() });
     }
 }
 

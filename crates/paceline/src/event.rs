@@ -39,7 +39,8 @@ pub enum Event {
         /// To whom.
         peer: PeerId,
     },
-    /// The room is over for us; nothing follows.
+    /// The room is over for us; nothing follows. We left, or the signalling server is
+    /// gone and so is everybody else.
     Closed {
         /// Why.
         reason: String,

@@ -11,9 +11,10 @@ use paceline_types::AudioCodec;
 
 pub(crate) use self::input::Opened;
 pub use self::input::{AudioInput, Publish, VideoInput};
-pub(crate) use self::thread::Reader;
-use self::thread::Task;
+pub(crate) use self::thread::{MAX_PICTURE, Reader};
+use self::thread::{Numbering, Task};
 use crate::config::Config;
+use crate::driver::clock;
 use crate::error::PublishError;
 
 /// Starts and stops the threads that publish.
@@ -22,42 +23,46 @@ pub(crate) struct Publisher {
     reader: Reader,
     video: Option<Task>,
     audio: Option<Task>,
+    video_numbering: Numbering,
+    audio_numbering: Numbering,
 }
 
 impl Publisher {
     /// One that publishes nothing yet, by way of `reader`.
     pub(crate) fn new(reader: Reader) -> Self {
-        Self { reader, video: None, audio: None }
+        let numbering = || Numbering::new(clock());
+        let (video_numbering, audio_numbering) = (numbering(), numbering());
+        Self { reader, video: None, audio: None, video_numbering, audio_numbering }
     }
 
     /// Starts what was opened before the room was joined.
     pub(crate) fn start(&mut self, opened: Opened) -> Result<(), PublishError> {
         if let Some(source) = opened.video {
-            self.video = Some(self.reader.clone().video(source)?);
+            self.video = Some(self.reader.clone().video(source, self.video_numbering.clone())?);
         }
         if let Some(source) = opened.audio {
-            self.audio = Some(self.reader.clone().audio(source)?);
+            self.audio = Some(self.reader.clone().audio(source, self.audio_numbering.clone())?);
         }
         Ok(())
     }
 
     /// `false` if a picture is published already.
     pub(crate) async fn start_video(&mut self, input: VideoInput) -> Result<bool, PublishError> {
-        if self.video.is_some() {
+        if self.video.as_ref().is_some_and(Task::is_running) {
             return Ok(false);
         }
         let source = blocking(|| input.open()).await?;
-        self.video = Some(self.reader.clone().video(source)?);
+        self.video = Some(self.reader.clone().video(source, self.video_numbering.clone())?);
         Ok(true)
     }
 
     /// `false` if a sound is published already.
     pub(crate) async fn start_audio(&mut self, input: AudioInput) -> Result<bool, PublishError> {
-        if self.audio.is_some() {
+        if self.audio.as_ref().is_some_and(Task::is_running) {
             return Ok(false);
         }
         let source = blocking(|| input.open()).await?;
-        self.audio = Some(self.reader.clone().audio(source)?);
+        self.audio = Some(self.reader.clone().audio(source, self.audio_numbering.clone())?);
         Ok(true)
     }
 
@@ -91,8 +96,13 @@ async fn stop(task: Option<Task>) -> bool {
 }
 
 /// The encoder of a picture, ours or the mix.
-pub(crate) fn video_encoder(config: &Config) -> Result<Box<dyn VideoEncoder>, EncodeError> {
-    let encoder = VideoEncoderConfig::default().bitrate(config.video_bitrate);
+pub(crate) fn video_encoder(
+    config: &Config,
+    frame_rate: f64,
+) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+    let encoder = VideoEncoderConfig::default()
+        .bitrate(config.video_bitrate)
+        .max_frame_rate(frame_rate.ceil().clamp(1.0, 120.0) as u8);
     paceline_codec::video_encoder(config.picture, encoder)
 }
 

@@ -1,6 +1,6 @@
 //! What a program holds of a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -250,6 +250,7 @@ impl RoomBuilder {
             video: BTreeMap::new(),
             audio: BTreeMap::new(),
             hosting: None,
+            off: BTreeSet::new(),
         };
         let stage_thread = std::thread::Builder::new()
             .name("paceline-stage".to_owned())

@@ -12,6 +12,11 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
+    /// Whether somebody speaks.
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Takes in what a mix tells; `Some` if somebody else speaks now, or nobody.
     pub(crate) fn handle_mix_info(
         &mut self,

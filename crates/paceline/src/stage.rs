@@ -1,13 +1,14 @@
 //! The stage thread: decodes what is due, mixes if we host, encodes the mix, and
 //! hands pictures and sound to the program.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paceline_codec::{
-    AnyVideoDecoder, AudioDecoder, AudioEncoder, VideoDecoder, VideoEncoder, audio_decoder,
+    AnyVideoDecoder, AudioDecoder, AudioEncoder, DecodeError, VideoDecoder, VideoEncoder,
+    audio_decoder,
 };
 use paceline_playout::{Kind, Stage, StageOutput};
 use paceline_session::Role;
@@ -40,6 +41,8 @@ pub(crate) struct StageLoop {
     pub(crate) video: BTreeMap<StreamKey, VideoStream>,
     pub(crate) audio: BTreeMap<StreamKey, Box<dyn AudioDecoder>>,
     pub(crate) hosting: Option<Hosting>,
+    /// Streams of ours that are switched off.
+    pub(crate) off: BTreeSet<StreamId>,
 }
 
 /// A picture that comes in.
@@ -55,14 +58,8 @@ pub(crate) struct Hosting {
     stage: Stage,
     encoder: Box<dyn VideoEncoder>,
     seq: SeqNo,
-    mixes: BTreeMap<SenderId, Mix>,
-}
-
-/// What one member hears.
-#[derive(Debug)]
-struct Mix {
-    encoder: Box<dyn AudioEncoder>,
-    seq: SeqNo,
+    /// The encoder of what each member hears.
+    mixes: BTreeMap<SenderId, Box<dyn AudioEncoder>>,
 }
 
 impl StageLoop {
@@ -111,9 +108,15 @@ impl StageLoop {
                 }
             }
             ToStage::TrackState { stream, enabled } => {
-                let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
+                if stream.sender == self.us {
+                    if enabled {
+                        self.off.remove(&stream.stream);
+                    } else {
+                        self.off.insert(stream.stream);
+                    }
+                }
                 if let Some(hosting) = &mut self.hosting {
-                    hosting.stage.set_enabled(clock(), stream.sender, kind, enabled);
+                    hosting.set_enabled(stream, enabled);
                 }
             }
             ToStage::Quit => {}
@@ -127,6 +130,9 @@ impl StageLoop {
             match Hosting::new(clock(), self.wall, &self.config) {
                 Ok(mut hosting) => {
                     hosting.add_source(us);
+                    for &stream in &self.off {
+                        hosting.set_enabled(StreamKey { sender: us, stream }, false);
+                    }
                     for &sender in self.peers.keys() {
                         hosting.add_source(sender);
                     }
@@ -168,12 +174,18 @@ impl StageLoop {
     }
 
     fn decode_audio(&mut self, key: StreamKey, due: Instant, frame: &EncodedFrame) {
-        let decoded = match self.audio.entry(key) {
-            Entry::Occupied(entry) => entry.into_mut().decode(frame),
-            Entry::Vacant(entry) => {
-                audio_decoder(&frame.coding).and_then(|decoder| entry.insert(decoder).decode(frame))
-            }
+        let decoder = match self.audio.entry(key) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => audio_decoder(&frame.coding).map(|new| entry.insert(new)),
         };
+        let decoded = decoder.and_then(|decoder| match decoder.decode(frame) {
+            // He changed to another: so do we.
+            Err(DecodeError::OtherCoding(_)) => {
+                *decoder = audio_decoder(&frame.coding)?;
+                decoder.decode(frame)
+            }
+            decoded => decoded,
+        });
         match decoded {
             Ok(sound) => {
                 self.counters.audio_decoded.add(1);
@@ -241,7 +253,9 @@ impl StageLoop {
         for output in outputs {
             match output {
                 StageOutput::Picture(picture) => self.send_picture(picture),
-                StageOutput::Audio { for_peer, frame, .. } => self.send_sound(for_peer, frame),
+                StageOutput::Audio { for_peer, frame, seq_tick } => {
+                    self.send_sound(for_peer, SeqNo::new(seq_tick), frame);
+                }
                 StageOutput::MixInfo(info) => self.to_driver(ToDriver::MixInfo(info)),
                 _ => {}
             }
@@ -280,7 +294,7 @@ impl StageLoop {
         }
     }
 
-    fn send_sound(&mut self, for_peer: SenderId, sound: AudioFrame) {
+    fn send_sound(&mut self, for_peer: SenderId, seq: SeqNo, sound: AudioFrame) {
         if for_peer == self.us {
             let ready = self.wall.at(clock());
             self.events.push(Event::Sound(Sound { frame: sound, ready, concealed: false }));
@@ -289,19 +303,20 @@ impl StageLoop {
         let (Some(&peer), Some(hosting)) = (self.peers.get(&for_peer), &mut self.hosting) else {
             return;
         };
-        let Some(mix) = hosting.mix(for_peer) else { return };
-        match mix.encoder.encode(&sound) {
+        let Some(encoder) = hosting.mix(for_peer) else { return };
+        match encoder.encode(&sound) {
             Ok(encoded) => {
                 self.counters.audio_encoded.add(1);
                 let frame = EncodedFrame {
                     stream: StreamId::MIX_AUDIO,
-                    seq: mix.seq,
+                    // The stage counts its ticks: the number is the same for all, and
+                    // goes on when somebody comes back.
+                    seq,
                     time: sound.time,
                     capture: sound.capture,
                     coding: encoded.coding,
                     data: encoded.data,
                 };
-                mix.seq = mix.seq.next();
                 self.to_driver(ToDriver::Encoded { to: Some(peer), frame });
             }
             Err(error) => {
@@ -332,24 +347,27 @@ impl Hosting {
     fn new(now: Instant, wall: WallClock, config: &Config) -> Result<Self, String> {
         Ok(Self {
             stage: Stage::new(now, wall, config.stage()),
-            encoder: video_encoder(config).map_err(|error| error.to_string())?,
+            encoder: video_encoder(config, f64::from(config.mix_size().2))
+                .map_err(|error| error.to_string())?,
             seq: SeqNo::default(),
             mixes: BTreeMap::new(),
         })
     }
 
     fn add_source(&mut self, sender: SenderId) {
-        // A full stage counts it; the mesh has refused the peer before.
+        // `Config::max_peers` is one less than the stage has places.
         let _ = self.stage.add_source(clock(), sender);
     }
 
-    fn mix(&mut self, sender: SenderId) -> Option<&mut Mix> {
+    fn set_enabled(&mut self, stream: StreamKey, enabled: bool) {
+        let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
+        self.stage.set_enabled(clock(), stream.sender, kind, enabled);
+    }
+
+    fn mix(&mut self, sender: SenderId) -> Option<&mut Box<dyn AudioEncoder>> {
         match self.mixes.entry(sender) {
             Entry::Occupied(entry) => Some(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                let encoder = audio_encoder().ok()?;
-                Some(entry.insert(Mix { encoder, seq: SeqNo::default() }))
-            }
+            Entry::Vacant(entry) => Some(entry.insert(audio_encoder().ok()?)),
         }
     }
 }

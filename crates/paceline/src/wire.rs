@@ -59,11 +59,16 @@ pub(crate) enum ToStage {
 }
 
 impl ToStage {
-    fn is_media(&self) -> bool {
-        matches!(
-            self,
-            Self::Decode { .. } | Self::LocalAudio(_) | Self::LocalVideo(_) | Self::Lost { .. }
-        )
+    /// What it counts for in the queue: nothing if it must not be refused.
+    fn weight(&self) -> usize {
+        let bytes = match self {
+            Self::Decode { frame, .. } => frame.data.len(),
+            Self::LocalAudio(frame) => size_of_val(&frame.samples[..]),
+            Self::LocalVideo(frame) => frame.planes().len(),
+            Self::Lost { .. } => 0,
+            _ => return 0,
+        };
+        bytes + 1_024
     }
 }
 
@@ -111,8 +116,12 @@ impl Switches {
 /// three per encoder, and a host has one encoder per peer).
 pub(crate) const DRIVER_QUEUE: usize = 256;
 
-/// Frames that may wait for the stage thread: a second of 32 members' frames.
-const STAGE_QUEUE: usize = 4_096;
+/// Bytes of frames that may wait for the stage thread: seconds of 32 members' H.264,
+/// and ten of the largest pictures that there are. Each frame counts for 1 KiB more.
+const STAGE_QUEUE: usize = 32 << 20;
+
+/// Frames that the stage thread takes in before it lets time pass.
+const STAGE_BATCH: usize = 256;
 
 /// The way to the stage thread. Sending never waits: media are refused when too
 /// much of anything is waiting, control never.
@@ -139,16 +148,18 @@ pub(crate) fn stage_queue() -> (StageSender, StageReceiver) {
 impl StageSender {
     /// `false` if it was not taken: the stage is far behind, or gone.
     pub(crate) fn send(&self, message: ToStage) -> bool {
-        if message.is_media() && self.waiting.load(Ordering::Acquire) >= STAGE_QUEUE {
+        let weight = message.weight();
+        if weight > 0 && self.waiting.load(Ordering::Acquire) >= STAGE_QUEUE {
             return false;
         }
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.waiting.fetch_add(weight, Ordering::AcqRel);
         self.queue.send(message).is_ok()
     }
 }
 
 impl StageReceiver {
-    /// Waits until `deadline`, or for ever, for what comes, and takes all there is.
+    /// Waits so long, or for ever, for what comes, and takes what there is, up to a
+    /// batch.
     /// `None` once nobody can send any more.
     pub(crate) fn receive(&self, wait: Option<Duration>) -> Option<Vec<ToStage>> {
         let first = match wait {
@@ -160,8 +171,10 @@ impl StageReceiver {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return None,
         };
-        let messages: Vec<_> = first.into_iter().chain(self.queue.try_iter()).collect();
-        self.waiting.fetch_sub(messages.len(), Ordering::AcqRel);
+        let messages: Vec<_> =
+            first.into_iter().chain(self.queue.try_iter()).take(STAGE_BATCH).collect();
+        let weight = messages.iter().map(ToStage::weight).sum();
+        self.waiting.fetch_sub(weight, Ordering::AcqRel);
         Some(messages)
     }
 }

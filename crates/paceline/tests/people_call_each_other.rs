@@ -1,10 +1,13 @@
 //! Whole calls over real connections on loopback.
+#![allow(clippy::disallowed_methods, reason = "a program reads the clock")]
 
 #[allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 mod common;
 
+use std::time::Instant;
+
 use common::{WATCHDOG, builder, join, server, until, until_picture};
-use paceline::types::{PictureFormat, StreamId};
+use paceline::types::{PictureFormat, StreamId, StreamKey};
 use paceline::{AudioInput, Config, Event, VideoInput};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,6 +85,10 @@ async fn starting_and_stopping_twice_is_no_error_and_the_others_see_it() {
     let mut member = join(&server, "ben", false).await;
     until_picture(&mut member).await;
     let sender = member.sender();
+    // Long enough for a stream that begins anew to be late.
+    for _ in 0..25 {
+        until_picture(&mut host).await;
+    }
     member.stop_video().await;
     member.stop_video().await;
     let off = |event| match event {
@@ -96,6 +103,20 @@ async fn starting_and_stopping_twice_is_no_error_and_the_others_see_it() {
         _ => None,
     };
     assert_eq!(until(&mut host, on).await, (sender, StreamId::VIDEO));
+    // And it is the new picture that is shown, of the same stream.
+    let restarted = host.wall_clock().at(Instant::now());
+    until(&mut host, |event| match event {
+        Event::MixInfo(info) => {
+            let shown = info.sources.iter().find(|source| source.sender == sender)?;
+            (shown.tile.width > 0 && shown.capture > restarted).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+    let stats = host.stats().await;
+    let key = StreamKey { sender, stream: StreamId::VIDEO };
+    let (_, stream) = stats.streams.iter().find(|(stream, _)| *stream == key).expect("received");
+    assert_eq!((stream.jitter.late, stream.jitter.outliers, stream.jitter.resyncs), (0, 0, 0));
     member.stop_audio().await;
     assert_eq!(until(&mut host, off).await, (sender, StreamId::AUDIO));
     member.start_audio(AudioInput::Silence).await.expect("it starts");

@@ -215,7 +215,7 @@ pub enum Event {
     },
 }
 
-/// Why [`Session::poll_timeout`] wants to be woken.
+/// Why [`Session::poll_timeout`](crate::Session::poll_timeout) wants to be woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {

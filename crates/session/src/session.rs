@@ -49,8 +49,13 @@ struct Room {
 
 impl Session {
     /// A node that is in no room yet.
+    ///
+    /// # Panics
+    ///
+    /// If the config's `report_interval` is zero.
     #[must_use]
     pub fn new(peer: PeerId, config: SessionConfig) -> Self {
+        assert!(!config.steering.report_interval.is_zero(), "report_interval is not zero");
         Self {
             receiver: Receiver::new(config.clone()),
             steering: Steering::new(config.steering.keyframe_window),
@@ -121,6 +126,7 @@ impl Session {
                 if let Some(Member { sender, name, .. }) = room.members.remove(&peer) {
                     self.drop_peer(now, room, peer, sender, "it left the room");
                     self.event(Event::MemberLeft { peer, sender, name });
+                    self.fill_places(now, room);
                 }
             }
             Input::TrackState { stream, enabled } => {
@@ -165,6 +171,16 @@ impl Session {
         };
         if let Err(error) = result {
             self.event(Event::Refused { peer, reason: error.to_string() });
+        }
+    }
+
+    /// A place is free: members who found none are expected now.
+    fn fill_places(&mut self, now: Instant, room: &mut Room) {
+        if room.host == Some(self.peer) {
+            for member in room.members.values() {
+                // Who is expected already, or still finds no place, stays as he is.
+                let _ = room.mesh.expect(now, member.peer, member.sender);
+            }
         }
     }
 
@@ -402,6 +418,12 @@ impl Session {
         .into_iter()
         .flatten()
         .min_by_key(|&(at, _)| at)
+    }
+
+    /// Whether nobody is connected, and no connection is being made.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.room.as_ref().is_none_or(|room| !room.mesh.is_busy())
     }
 
     /// Counts since the session was made.

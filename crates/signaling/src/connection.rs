@@ -126,6 +126,22 @@ impl Connection {
         self.incoming.recv().await
     }
 
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Lost`] if the connection has ended, or if 64 messages wait
+    /// that the server does not take: it is of no use then.
+    pub fn try_send(&mut self, text: String) -> Result<(), ConnectError> {
+        self.outgoing.try_send(text).map_err(|error| {
+            let reason = match error {
+                mpsc::error::TrySendError::Closed(_) => "it has ended",
+                mpsc::error::TrySendError::Full(_) => "the server takes no messages",
+            };
+            ConnectError::Lost { reason: reason.into() }
+        })
+    }
+
     /// Queues a message. It waits only while 64 others have not been sent;
     /// cancelling it then drops this one.
     ///

@@ -1,7 +1,7 @@
 //! The two threads that read a source, mark it, and encode it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,11 @@ impl Task {
         }
     }
 
+    /// Whether it goes on; one that gave up does not.
+    pub(crate) fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     fn signal(&self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = &self.thread {
@@ -49,6 +54,29 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.signal();
+    }
+}
+
+/// The sequence numbers and the media clock of a track: they go on when it is
+/// switched off and on again, so that receivers see one stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbering {
+    origin: Instant,
+    next: Arc<AtomicU64>,
+}
+
+impl Numbering {
+    pub(crate) fn new(origin: Instant) -> Self {
+        Self { origin, next: Arc::new(AtomicU64::new(0)) }
+    }
+
+    fn next(&self) -> SeqNo {
+        SeqNo::new(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What the media clock reads at `at`.
+    fn time(&self, at: Instant, frequency: Frequency) -> MediaTime {
+        MediaTime::new(0, frequency) + at.saturating_duration_since(self.origin)
     }
 }
 
@@ -68,21 +96,29 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn video(self, source: Box<dyn VideoSource>) -> Result<Task, PublishError> {
-        spawn("paceline-video", move |stop| self.run_video(source, stop))
+    pub(crate) fn video(
+        self,
+        source: Box<dyn VideoSource>,
+        numbering: Numbering,
+    ) -> Result<Task, PublishError> {
+        spawn("paceline-video", move |stop| self.run_video(source, &numbering, stop))
     }
 
-    pub(crate) fn audio(self, source: Box<dyn AudioSource>) -> Result<Task, PublishError> {
-        spawn("paceline-audio", move |stop| self.run_audio(source, stop))
+    pub(crate) fn audio(
+        self,
+        source: Box<dyn AudioSource>,
+        numbering: Numbering,
+    ) -> Result<Task, PublishError> {
+        spawn("paceline-audio", move |stop| self.run_audio(source, &numbering, stop))
     }
 
-    fn run_video(self, mut source: Box<dyn VideoSource>, stop: &AtomicBool) {
-        let mut encoder = match video_encoder(&self.config) {
+    fn run_video(self, mut source: Box<dyn VideoSource>, numbering: &Numbering, stop: &AtomicBool) {
+        let frame_rate = source.frame_rate().clamp(1.0, 120.0);
+        let mut encoder = match video_encoder(&self.config, frame_rate) {
             Ok(encoder) => encoder,
-            Err(error) => return self.give_up("picture", &error.to_string()),
+            Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
         };
-        let mut seq = SeqNo::default();
-        let mut pace = Pace::new(clock(), source.frame_rate().max(1.0).recip());
+        let mut pace = Pace::new(clock(), frame_rate.recip());
         while wait(pace.next_due(), stop) {
             let now = clock();
             let (index, skipped) = pace.advance(now, VIDEO_LATE);
@@ -90,14 +126,14 @@ impl Reader {
             if !self.switches.hosting() && !self.switches.in_room() {
                 continue;
             }
-            let time = MediaTime::new(0, Frequency::VIDEO) + pace.since_start(index);
+            let time = numbering.time(pace.due(index), Frequency::VIDEO);
             let capture = self.wall.at(now);
             let frame = match source.read(index, time, capture) {
                 Ok(frame) if self.config.clapper => {
                     clapper::burn(frame, clapper::Mark { frame: index as u16, capture })
                 }
                 Ok(frame) => frame,
-                Err(error) => return self.give_up("picture", &error.to_string()),
+                Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
             };
             if self.switches.hosting() {
                 if !self.stage.send(ToStage::LocalVideo(frame)) {
@@ -120,7 +156,7 @@ impl Reader {
                     continue;
                 }
                 // A source that makes what cannot be encoded goes on doing so.
-                Err(error) => return self.give_up("picture", &error.to_string()),
+                Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
             };
             let len = encoded.data.len();
             if len > MAX_PICTURE {
@@ -130,18 +166,17 @@ impl Reader {
                     frame.width(),
                     frame.height(),
                 );
-                return self.give_up("picture", &reason);
+                return self.give_up(StreamId::VIDEO, &reason);
             }
             self.counters.video_encoded.add(1);
             let frame = EncodedFrame {
                 stream: StreamId::VIDEO,
-                seq,
+                seq: numbering.next(),
                 time,
                 capture,
                 coding: encoded.coding,
                 data: encoded.data,
             };
-            seq = seq.next();
             if !self.send(frame) {
                 self.counters.video_skipped.add(1);
                 self.switches.want_keyframe();
@@ -149,23 +184,26 @@ impl Reader {
         }
     }
 
-    fn run_audio(self, mut source: Box<dyn AudioSource>, stop: &AtomicBool) {
+    fn run_audio(self, mut source: Box<dyn AudioSource>, numbering: &Numbering, stop: &AtomicBool) {
         let mut encoder = match audio_encoder() {
             Ok(encoder) => encoder,
-            Err(error) => return self.give_up("sound", &error.to_string()),
+            Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
         };
         let mut tone = self.config.clapper.then(|| clapper::ToneWriter::new(self.slot.get()));
-        let mut seq = SeqNo::default();
-        let mut pace = Pace::new(clock(), 0.02);
+        let start = clock();
+        let mut pace = Pace::new(start, 0.02);
+        let first = numbering.time(start, Frequency::AUDIO).ticks();
         while wait(pace.next_due(), stop) {
             let (index, skipped) = pace.advance(clock(), AUDIO_LATE);
             self.counters.audio_overrun.add(skipped);
             // A microphone's samples are taken evenly, however late the thread is.
-            let time = MediaTime::new(index * 960, Frequency::AUDIO);
+            let time = MediaTime::new(first + index * 960, Frequency::AUDIO);
             let capture = self.wall.at(pace.due(index));
-            let mut frame = match source.read(time, capture) {
+            // What was skipped is not said later: lips would be off for good.
+            let missed = (0..skipped).try_for_each(|_| source.read(time, capture).map(drop));
+            let mut frame = match missed.and_then(|()| source.read(time, capture)) {
                 Ok(frame) => frame,
-                Err(error) => return self.give_up("sound", &error.to_string()),
+                Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
             };
             if let Some(tone) = &mut tone {
                 tone.burn(&mut frame);
@@ -184,18 +222,17 @@ impl Reader {
                     self.counters.audio_encoded.add(1);
                     let frame = EncodedFrame {
                         stream: StreamId::AUDIO,
-                        seq,
+                        seq: numbering.next(),
                         time,
                         capture,
                         coding: encoded.coding,
                         data: encoded.data,
                     };
-                    seq = seq.next();
                     if !self.send(frame) {
                         self.counters.audio_overrun.add(1);
                     }
                 }
-                Err(error) => return self.give_up("sound", &error.to_string()),
+                Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
             }
         }
     }
@@ -205,9 +242,15 @@ impl Reader {
         driver.is_some_and(|d| d.try_send(ToDriver::Encoded { to: None, frame }).is_ok())
     }
 
-    fn give_up(&self, what: &str, reason: &str) {
+    /// Nothing more comes of this track: the program and the others are told.
+    fn give_up(&self, stream: StreamId, reason: &str) {
         self.counters.encode_errors.add(1);
+        let what = if stream == StreamId::AUDIO { "sound" } else { "picture" };
         self.events.push(Event::Warning(format!("our {what} has stopped: {reason}")));
+        if let Some(driver) = self.driver.upgrade() {
+            // A driver that is too busy for it sheds more than this.
+            let _ = driver.try_send(ToDriver::TrackState { stream, enabled: false });
+        }
     }
 }
 
@@ -236,7 +279,7 @@ fn wait(due: Instant, stop: &AtomicBool) -> bool {
 }
 
 /// Bytes of one encoded picture: a packet of 4 MiB less its headers, rounded down.
-const MAX_PICTURE: usize = (4 << 20) - 256;
+pub(crate) const MAX_PICTURE: usize = (4 << 20) - 256;
 
 /// A picture that is later than two frames is skipped: the newest wins.
 const VIDEO_LATE: Duration = Duration::from_millis(70);

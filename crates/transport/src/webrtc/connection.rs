@@ -84,7 +84,8 @@ pub(super) async fn run(
             return;
         }
     };
-    let mut channel = Channel { messages: Some(messages), tasks: JoinSet::new() };
+    let mut channel =
+        Channel { messages: Some(messages), receiving: JoinSet::new(), sending: JoinSet::new() };
 
     let reason = loop {
         let result = tokio::select! {
@@ -98,7 +99,10 @@ pub(super) async fn run(
                     Ok(())
                 }
                 Callback::Channel(found) => {
-                    channel.carry(found, &shared, &reporter);
+                    if !channel.carry(found, &shared, &reporter) {
+                        // The engine would keep what comes on it, without a bound.
+                        break Some("the peer opened a second channel".to_owned());
+                    }
                     Ok(())
                 }
                 Callback::State(RTCPeerConnectionState::Failed) => {
@@ -109,7 +113,12 @@ pub(super) async fn run(
                     Ok(())
                 }
             },
-            Some(_) = channel.tasks.join_next() => break Some("the channel was closed".to_owned()),
+            Some(_) = channel.receiving.join_next() => {
+                break Some("the channel was closed".to_owned());
+            }
+            Some(_) = channel.sending.join_next() => {
+                break Some("the channel takes no messages any more".to_owned());
+            }
         };
         if let Err(error) = result {
             break Some(format!("the engine refused: {error}"));
@@ -117,7 +126,16 @@ pub(super) async fn run(
     };
 
     shared.open.store(false, Ordering::Release);
-    channel.tasks.abort_all();
+    if reason.is_none() {
+        // Who closes has let go of the queue: it ends when its last message, a
+        // goodbye mostly, is with the engine.
+        let last_words = async { while channel.sending.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
+            debug!(peer = %reporter.peer, "the last messages were not sent");
+        }
+    }
+    channel.sending.abort_all();
+    channel.receiving.abort_all();
     if tokio::time::timeout(config.close_timeout, connection.close()).await.is_err() {
         debug!(peer = %reporter.peer, "closing took too long: dropped");
     }
@@ -169,7 +187,8 @@ async fn apply(
     match op {
         ConnectionOp::Call => {
             let made = connection.create_data_channel(LABEL, None).await?;
-            channel.carry(made, shared, reporter);
+            // A connection calls once, and its first channel has its place.
+            let _ = channel.carry(made, shared, reporter);
             let offer = connection.create_offer(None).await?;
             connection.set_local_description(offer.clone()).await?;
             let signal = Signal::Offer { sdp: offer.sdp };
@@ -214,24 +233,29 @@ fn candidate_signal(candidate: RTCIceCandidateInit) -> Signal {
 struct Channel {
     /// Taken by the sending task.
     messages: Option<mpsc::UnboundedReceiver<Bytes>>,
-    tasks: JoinSet<()>,
+    receiving: JoinSet<()>,
+    sending: JoinSet<()>,
 }
 
 impl Channel {
-    /// Starts to carry messages; further channels of the peer are left alone.
-    fn carry(&mut self, channel: Arc<dyn DataChannel>, shared: &Arc<Shared>, reporter: &Reporter) {
-        let Some(messages) = self.messages.take() else {
-            debug!(peer = %reporter.peer, "a second channel is ignored");
-            return;
-        };
+    /// Starts to carry messages; `false` if there is a channel already.
+    fn carry(
+        &mut self,
+        channel: Arc<dyn DataChannel>,
+        shared: &Arc<Shared>,
+        reporter: &Reporter,
+    ) -> bool {
+        let Some(messages) = self.messages.take() else { return false };
         let (opened, open) = tokio::sync::oneshot::channel();
-        self.tasks.spawn(receive(
+        let (shared, reporter) = (Arc::clone(shared), reporter.clone());
+        self.receiving.spawn(receive(
             Arc::clone(&channel),
             opened,
-            Arc::clone(shared),
+            Arc::clone(&shared),
             reporter.clone(),
         ));
-        self.tasks.spawn(send(channel, open, messages, Arc::clone(shared), reporter.clone()));
+        self.sending.spawn(send(channel, open, messages, shared, reporter));
+        true
     }
 }
 
@@ -283,6 +307,10 @@ async fn send(
         reporter.report(ConnectionEvent::Sent(len)).await;
     }
 }
+
+/// How long the last messages may take to the engine: ten round trips of a usual
+/// path, and little beside the second that closing may take.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// The label of the one channel.
 const LABEL: &str = "paceline";

@@ -214,9 +214,15 @@ impl WebRtc {
         if let Some(handle) = self.connections.remove(&peer) {
             // A task that is already gone needs no telling.
             let _ = handle.ops.send(ConnectionOp::Close);
+            let patience = 2 * self.config.close_timeout;
             self.closing.spawn(async move {
+                let Handle { mut task, ops, messages, .. } = handle;
+                // Nothing more comes: the queue of messages ends with its last one.
+                drop((ops, messages));
                 // An error is a panic or an abort of that task, logged by tokio.
-                let _ = handle.task.await;
+                if tokio::time::timeout(patience, &mut task).await.is_err() {
+                    task.abort();
+                }
             });
         }
         while self.closing.try_join_next().is_some() {}

@@ -44,11 +44,10 @@ impl WavFile {
         let kind = kind
             .filter(Kind::is_supported)
             .ok_or_else(|| format(&format!("it is not {supported}: convert it")))?;
-        let mono = kind.mono(data);
-        if mono.len() as u64 > u64::from(kind.rate) * MAX_SECONDS {
+        if kind.frames(data) > u64::from(kind.rate) * MAX_SECONDS {
             return Err(format("it is longer than ten minutes: cut it shorter"));
         }
-        let samples = resample(&mono, kind.rate, 48_000);
+        let samples = resample(&kind.mono(data), kind.rate, 48_000);
         if samples.is_empty() {
             return Err(empty());
         }
@@ -99,6 +98,11 @@ impl Kind {
     fn is_supported(&self) -> bool {
         let bits = matches!((self.float, self.bits), (false, 16 | 24 | 32) | (true, 32));
         bits && (1..=8).contains(&self.channels) && (8_000..=192_000).contains(&self.rate)
+    }
+
+    /// Samples of each channel.
+    fn frames(&self, data: &[u8]) -> u64 {
+        data.len() as u64 / u64::from(self.bits / 8 * self.channels)
     }
 
     fn mono(&self, data: &[u8]) -> Vec<f32> {

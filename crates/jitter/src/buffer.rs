@@ -69,7 +69,8 @@ pub struct JitterStats {
     pub queued: u64,
     /// Frames given out.
     pub played: u64,
-    /// Frames reported lost. One that comes afterwards counts as late too.
+    /// Frames reported lost, and those a new start dropped. One that comes afterwards
+    /// counts as late too.
     pub lost: u64,
     /// Frames refused because they came too late.
     pub late: u64,
@@ -273,8 +274,8 @@ impl<T> JitterBuffer<T> {
     }
 }
 
-/// Frames in a row that must agree before a jump is believed (the MAX_MISORDER
-/// and two-in-a-row rule of RFC 3550 A.1, with one more).
+/// Outliers in a row after which a jump is believed (the two-in-a-row rule of RFC
+/// 3550 A.1, with one more).
 const CONFIRM_JUMP: u32 = 3;
 
 /// The delay shrinks by at most 5 % of the time that passes: the largest change

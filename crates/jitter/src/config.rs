@@ -63,8 +63,8 @@ impl JitterConfig {
     /// How far a frame's media time may be off before it is no jitter any more.
     /// Defaults to 2 s.
     ///
-    /// Three such frames in a row make the buffer start anew at the third; fewer
-    /// are dropped, so that one hostile timestamp schedules nothing.
+    /// Three such frames in a row, whatever their times, make the buffer start anew at
+    /// the third; fewer are dropped, so that one hostile timestamp schedules nothing.
     #[must_use]
     pub const fn max_jump(mut self, jump: Duration) -> Self {
         self.max_jump = jump;

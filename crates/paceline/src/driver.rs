@@ -63,7 +63,9 @@ impl Driver {
                 Wake::Signaling(Some(Err(error))) => self.lose_signaling(&error.to_string()),
                 Wake::Signaling(None) => self.lose_signaling("the server closed the connection"),
                 Wake::Transport => {
-                    while let Some((peer, event)) = self.transport.poll_event() {
+                    // Not all at once: peers that flood must not keep us from the rest.
+                    for _ in 0..EVENT_BATCH {
+                        let Some((peer, event)) = self.transport.poll_event() else { break };
                         self.handle(Input::Connection { peer, event });
                     }
                 }
@@ -354,6 +356,9 @@ async fn receive(connection: &mut Option<Connection>) -> Option<Result<String, C
         None => std::future::pending().await,
     }
 }
+
+/// Events of the transport that are taken before anything else has its turn.
+const EVENT_BATCH: usize = 256;
 
 /// Columns of a server's reason that are shown: three lines of a usual terminal.
 pub(crate) const MAX_REASON: usize = 240;

@@ -8,7 +8,9 @@ use paceline_session::types::{
     AudioCodec, Coding, ConnectionEvent, ConnectionOp, EncodedFrame, Epoch, Frequency, MediaTime,
     MixInfo, NtpTime, PeerId, SenderId, SeqNo, Signal, StreamId, StreamKey, VideoCodec,
 };
-use paceline_session::{Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig};
+use paceline_session::{
+    Event, Input, Member, MeshConfig, Output, Recipients, Roster, Session, SessionConfig,
+};
 
 fn peer(n: u8) -> PeerId {
     PeerId::from_bytes([n; 16])
@@ -246,4 +248,30 @@ fn who_leaves_is_told_disconnected_before_he_is_told_gone() {
         ),
         "{events:?}"
     );
+}
+
+#[test]
+fn who_found_no_place_is_expected_once_one_is_free() {
+    let now = Instant::now();
+    let config = SessionConfig::default().mesh(MeshConfig::default().max_peers(1));
+    let mut host = Session::new(peer(1), config);
+    let roster = Roster {
+        session: [7; 16],
+        sender: SenderId::new(1),
+        epoch: Epoch::new(5, 0),
+        host: Some(peer(1)),
+        members: vec![member(2)],
+    };
+    host.handle_input(now, Input::Joined(roster));
+    host.handle_input(now, Input::MemberJoined(member(3)));
+    let offer = || Signal::Offer { sdp: String::new() };
+    host.handle_input(now, Input::Signal { peer: peer(3), signal: offer() });
+    let outputs: Vec<_> = std::iter::from_fn(|| host.poll_output()).collect();
+    let refused = |output: &Output| matches!(output, Output::Event(Event::Refused { .. }));
+    let connection = |output: &Output| matches!(output, Output::Connection { .. });
+    assert!(outputs.iter().any(refused) && !outputs.iter().any(connection), "{outputs:?}");
+
+    host.handle_input(now, Input::MemberLeft(peer(2)));
+    host.handle_input(now, Input::Signal { peer: peer(3), signal: offer() });
+    assert!(std::iter::from_fn(|| host.poll_output()).any(|output| connection(&output)));
 }

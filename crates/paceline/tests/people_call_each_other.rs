@@ -7,7 +7,8 @@ mod common;
 use std::time::Instant;
 
 use common::{WATCHDOG, builder, join, server, until, until_picture};
-use paceline::types::{PictureFormat, StreamId, StreamKey};
+use paceline::capture::{CaptureError, TestPattern, VideoSource};
+use paceline::types::{MediaTime, NtpTime, PictureFormat, StreamId, StreamKey, VideoFrame};
 use paceline::{AudioInput, Config, Event, VideoInput};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,4 +208,77 @@ async fn the_call_goes_on_when_the_signalling_server_is_gone() {
     // Leaving does not wait for a server that is not there.
     tokio::time::timeout(WATCHDOG, member.leave()).await.expect("it leaves");
     host.leave().await;
+}
+
+/// A camera that is pulled out after a second.
+#[derive(Debug)]
+struct Unplugged(TestPattern);
+
+impl VideoSource for Unplugged {
+    fn size(&self) -> (u16, u16) {
+        self.0.size()
+    }
+
+    fn frame_rate(&self) -> f64 {
+        self.0.frame_rate()
+    }
+
+    fn read(
+        &mut self,
+        index: u64,
+        time: MediaTime,
+        capture: NtpTime,
+    ) -> Result<VideoFrame, CaptureError> {
+        if index < 30 {
+            return self.0.read(index, time, capture);
+        }
+        Err(CaptureError::Empty { path: "camera".into(), what: "picture" })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_ends_is_told_and_another_can_be_started() {
+    let server = server().await;
+    let mut host = join(&server, "ada", true).await;
+    let mut member = join(&server, "ben", false).await;
+    until_picture(&mut member).await;
+    member.stop_video().await;
+    let pattern = TestPattern::new(320, 180, 30.0).expect("even");
+    let camera = VideoInput::Source(Box::new(Unplugged(pattern)));
+    member.start_video(camera).await.expect("it starts");
+    let warning = until(&mut member, |event| match event {
+        Event::Warning(text) => Some(text),
+        _ => None,
+    })
+    .await;
+    assert!(warning.contains("camera holds no picture"), "{warning}");
+    let sender = member.sender();
+    let switched = |on: bool| {
+        move |event| match event {
+            Event::TrackState { sender: from, stream: StreamId::VIDEO, enabled }
+                if from == sender && enabled == on =>
+            {
+                Some(())
+            }
+            _ => None,
+        }
+    };
+    // Off when it was stopped, on with the camera, off with its end, on again.
+    for on in [false, true, false] {
+        until(&mut host, switched(on)).await;
+    }
+    member.start_video(VideoInput::Test).await.expect("it starts");
+    until(&mut host, switched(true)).await;
+    let restarted = host.wall_clock().at(Instant::now());
+    until(&mut host, |event| match event {
+        Event::MixInfo(info) => {
+            let shown = info.sources.iter().find(|source| source.sender == sender)?;
+            (shown.tile.width > 0 && shown.capture > restarted).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+    member.leave().await;
+    host.leave().await;
+    server.shutdown().await;
 }

@@ -38,9 +38,10 @@ impl Task {
         }
     }
 
-    /// Whether it goes on; one that gave up does not.
+    /// Whether it goes on; one that was stopped or gave up does not.
     pub(crate) fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        let finished = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        !finished && !self.stop.load(Ordering::Acquire)
     }
 
     fn signal(&self) {
@@ -116,7 +117,7 @@ impl Reader {
         let frame_rate = source.frame_rate().clamp(1.0, 120.0);
         let mut encoder = match video_encoder(&self.config, frame_rate) {
             Ok(encoder) => encoder,
-            Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
+            Err(error) => return self.give_up(stop, StreamId::VIDEO, &error.to_string()),
         };
         let mut pace = Pace::new(clock(), frame_rate.recip());
         while wait(pace.next_due(), stop) {
@@ -133,7 +134,7 @@ impl Reader {
                     clapper::burn(frame, clapper::Mark { frame: index as u16, capture })
                 }
                 Ok(frame) => frame,
-                Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
+                Err(error) => return self.give_up(stop, StreamId::VIDEO, &error.to_string()),
             };
             if self.switches.hosting() {
                 if !self.stage.send(ToStage::LocalVideo(frame)) {
@@ -156,7 +157,7 @@ impl Reader {
                     continue;
                 }
                 // A source that makes what cannot be encoded goes on doing so.
-                Err(error) => return self.give_up(StreamId::VIDEO, &error.to_string()),
+                Err(error) => return self.give_up(stop, StreamId::VIDEO, &error.to_string()),
             };
             let len = encoded.data.len();
             if len > MAX_PICTURE {
@@ -166,7 +167,7 @@ impl Reader {
                     frame.width(),
                     frame.height(),
                 );
-                return self.give_up(StreamId::VIDEO, &reason);
+                return self.give_up(stop, StreamId::VIDEO, &reason);
             }
             self.counters.video_encoded.add(1);
             let frame = EncodedFrame {
@@ -187,7 +188,7 @@ impl Reader {
     fn run_audio(self, mut source: Box<dyn AudioSource>, numbering: &Numbering, stop: &AtomicBool) {
         let mut encoder = match audio_encoder() {
             Ok(encoder) => encoder,
-            Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
+            Err(error) => return self.give_up(stop, StreamId::AUDIO, &error.to_string()),
         };
         let mut tone = self.config.clapper.then(|| clapper::ToneWriter::new(self.slot.get()));
         let start = clock();
@@ -203,7 +204,7 @@ impl Reader {
             let missed = (0..skipped).try_for_each(|_| source.read(time, capture).map(drop));
             let mut frame = match missed.and_then(|()| source.read(time, capture)) {
                 Ok(frame) => frame,
-                Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
+                Err(error) => return self.give_up(stop, StreamId::AUDIO, &error.to_string()),
             };
             if let Some(tone) = &mut tone {
                 tone.burn(&mut frame);
@@ -232,7 +233,7 @@ impl Reader {
                         self.counters.audio_overrun.add(1);
                     }
                 }
-                Err(error) => return self.give_up(StreamId::AUDIO, &error.to_string()),
+                Err(error) => return self.give_up(stop, StreamId::AUDIO, &error.to_string()),
             }
         }
     }
@@ -243,7 +244,9 @@ impl Reader {
     }
 
     /// Nothing more comes of this track: the program and the others are told.
-    fn give_up(&self, stream: StreamId, reason: &str) {
+    fn give_up(&self, stop: &AtomicBool, stream: StreamId, reason: &str) {
+        // Whoever hears of it may start another at once.
+        stop.store(true, Ordering::Release);
         self.counters.encode_errors.add(1);
         let what = if stream == StreamId::AUDIO { "sound" } else { "picture" };
         self.events.push(Event::Warning(format!("our {what} has stopped: {reason}")));

@@ -65,6 +65,17 @@ fn three_people_meet_and_the_figures_come_from_their_media() {
 }
 
 #[test]
+fn marks_are_read_whatever_pictures_are_encoded_as() {
+    for format in ["rgb", "cells"] {
+        let args = ["--picture", format, "--duration", "4", "--json"];
+        let report = json(&finish(call(&args).spawn().expect("it starts")));
+        for figure in ["latency_ms", "av_skew_ms"] {
+            assert!(report[figure]["p95"].is_f64(), "{format}: {figure}: {report}");
+        }
+    }
+}
+
+#[test]
 fn three_processes_make_one_call() {
     let mut host = call(&["host", "--duration", "9", "--json"]).spawn().expect("it starts");
     let mut lines = BufReader::new(host.stderr.take().expect("piped"));

@@ -59,8 +59,8 @@ impl Config {
     }
 
     /// Width, height and frame rate of the mix if we host. Defaults to 640 × 360 at
-    /// 30 fps for H.264; to 320 × 180 at 15 fps for the uncompressed formats, which
-    /// cost 2.6 MB/s per member even so.
+    /// 30 fps for H.264; to 320 × 180 at 15 fps for RGB, which costs 2.6 MB/s per member
+    /// even so; to 160 × 90 at 15 fps for cells, of which there are 160 × 45.
     #[must_use]
     pub const fn mix(mut self, width: u16, height: u16, frame_rate: u32) -> Self {
         self.mix = Some((width, height, frame_rate));
@@ -170,6 +170,10 @@ impl Config {
         }
         self.stage().validate().map_err(ConfigError::Mix)?;
         let (width, height, _) = self.mix_size();
+        if self.picture == PictureFormat::Cells {
+            within("mix width for cells", width.into(), 160, 160, "")?;
+            within("mix height for cells", height.into(), 90, 90, "")?;
+        }
         let bytes = match self.picture {
             PictureFormat::Rgb => PixelFormat::Rgb24.bytes(width, height),
             _ => 0,
@@ -179,7 +183,10 @@ impl Config {
 
     pub(crate) fn mix_size(&self) -> (u16, u16, u32) {
         self.mix.unwrap_or(match self.picture {
-            PictureFormat::Cells | PictureFormat::Rgb => (320, 180, 15),
+            // One pixel for each half of a cell: tiles are told in pixels of the mix,
+            // and have to be those of the picture that arrives.
+            PictureFormat::Cells => (160, 90, 15),
+            PictureFormat::Rgb => (320, 180, 15),
             _ => (640, 360, 30),
         })
     }

@@ -8,8 +8,22 @@ use std::time::Instant;
 
 use common::{WATCHDOG, builder, join, server, until, until_picture};
 use paceline::capture::{CaptureError, TestPattern, VideoSource};
-use paceline::types::{MediaTime, NtpTime, PictureFormat, StreamId, StreamKey, VideoFrame};
-use paceline::{AudioInput, Config, Event, VideoInput};
+use paceline::types::{
+    MediaTime, NtpTime, PictureFormat, SenderId, StreamId, StreamKey, VideoFrame,
+};
+use paceline::{AudioInput, Config, Event, Room, VideoInput};
+
+/// Until the mix shows a picture of `sender` that was captured after `since`.
+async fn until_shown_since(room: &mut Room, sender: SenderId, since: NtpTime) {
+    until(room, |event| match event {
+        Event::MixInfo(info) => {
+            let shown = info.sources.iter().find(|source| source.sender == sender)?;
+            (shown.tile.width > 0 && shown.capture > since).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_sees_and_hears_the_mix_of_all() {
@@ -106,14 +120,7 @@ async fn starting_and_stopping_twice_is_no_error_and_the_others_see_it() {
     assert_eq!(until(&mut host, on).await, (sender, StreamId::VIDEO));
     // And it is the new picture that is shown, of the same stream.
     let restarted = host.wall_clock().at(Instant::now());
-    until(&mut host, |event| match event {
-        Event::MixInfo(info) => {
-            let shown = info.sources.iter().find(|source| source.sender == sender)?;
-            (shown.tile.width > 0 && shown.capture > restarted).then_some(())
-        }
-        _ => None,
-    })
-    .await;
+    until_shown_since(&mut host, sender, restarted).await;
     let stats = host.stats().await;
     let key = StreamKey { sender, stream: StreamId::VIDEO };
     let (_, stream) = stats.streams.iter().find(|(stream, _)| *stream == key).expect("received");
@@ -270,14 +277,7 @@ async fn a_source_that_ends_is_told_and_another_can_be_started() {
     member.start_video(VideoInput::Test).await.expect("it starts");
     until(&mut host, switched(true)).await;
     let restarted = host.wall_clock().at(Instant::now());
-    until(&mut host, |event| match event {
-        Event::MixInfo(info) => {
-            let shown = info.sources.iter().find(|source| source.sender == sender)?;
-            (shown.tile.width > 0 && shown.capture > restarted).then_some(())
-        }
-        _ => None,
-    })
-    .await;
+    until_shown_since(&mut host, sender, restarted).await;
     member.leave().await;
     host.leave().await;
     server.shutdown().await;

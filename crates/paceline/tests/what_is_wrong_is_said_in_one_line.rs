@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{builder, join, server, server_with};
 use paceline::signaling::{RoomsConfig, ServerConfig};
+use paceline::types::PictureFormat;
 use paceline::{AudioInput, Config, Publish, Room, VideoInput};
 
 /// A file of the test's own, gone when the test is.
@@ -125,4 +126,7 @@ async fn a_bound_out_of_its_bounds() {
     )
     .await;
     assert!(text.contains("stun"), "{text}");
+    let cells = Config::default().picture(PictureFormat::Cells).mix(320, 180, 15);
+    let text = failure(Room::builder("ws://127.0.0.1:1/room").config(cells)).await;
+    assert_eq!(text, "mix width for cells is 320: it must be 160 to 160");
 }

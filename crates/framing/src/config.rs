@@ -68,7 +68,8 @@ impl ReassemblyConfig {
     /// Defaults to 8 MiB, two of the largest packets.
     ///
     /// Over it, the oldest are dropped. Bookkeeping counts so that a flood of tiny
-    /// fragments is not free.
+    /// fragments is not free. A packet whose last fragment has come is put together in
+    /// one more piece: that is not counted, and there is one at a time.
     #[must_use]
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -117,7 +118,10 @@ impl Default for ReassemblyConfig {
 #[derive(Clone, Debug)]
 pub struct InterleaverConfig {
     pub(crate) max_audio_age: Duration,
+    pub(crate) max_audio_bytes: usize,
+    pub(crate) max_bulk_bytes: usize,
     pub(crate) max_control_bytes: usize,
+    pub(crate) max_outstanding: usize,
     pub(crate) max_video_age: Duration,
     pub(crate) max_video_bytes: usize,
 }
@@ -134,15 +138,51 @@ impl InterleaverConfig {
         self
     }
 
-    /// Bytes of control that may wait, and as many of bulk. Defaults to 256 KiB,
-    /// far more than a call makes in the time after which a silent peer is gone.
+    /// Bytes of sound that may wait, bookkeeping included. Defaults to 512 KiB: 400 ms
+    /// of two channels of 32-bit floats is 150 KiB.
+    ///
+    /// Over it the oldest sound is dropped.
+    #[must_use]
+    pub const fn max_audio_bytes(mut self, bytes: usize) -> Self {
+        self.max_audio_bytes = bytes;
+        self
+    }
+
+    /// Bytes of an application's data that may wait, bookkeeping included. Defaults to 1 MiB: 250 ms at
+    /// 32 Mbit/s, as for pictures.
     ///
     /// Over it [`push`](crate::Interleaver::push) answers
-    /// [`Verdict::Full`](crate::Verdict::Full): nothing of these is ever left out,
-    /// so the peer is to be given up.
+    /// [`Verdict::Full`](crate::Verdict::Full), and the application is to wait. A
+    /// packet larger than this goes if it waits alone.
+    #[must_use]
+    pub const fn max_bulk_bytes(mut self, bytes: usize) -> Self {
+        self.max_bulk_bytes = bytes;
+        self
+    }
+
+    /// Bytes of control that may wait, bookkeeping included. Defaults to 256 KiB, far more than a call makes
+    /// in the time after which a silent peer is gone.
+    ///
+    /// Over it [`push`](crate::Interleaver::push) answers
+    /// [`Verdict::Full`](crate::Verdict::Full): control is never left out, so the peer
+    /// is to be given up.
     #[must_use]
     pub const fn max_control_bytes(mut self, bytes: usize) -> Self {
         self.max_control_bytes = bytes;
+        self
+    }
+
+    /// The next message goes to the transport while fewer bytes than this are there.
+    /// Defaults to 16 KiB: at most two messages of the usual limit are there at once,
+    /// one on its way and one behind it.
+    ///
+    /// What is there can be neither overtaken nor shed. Less holds up the transport,
+    /// more holds up sound behind pictures. It also bounds the rate: so much and a
+    /// message in a round trip. One message more than this has to fit the transport's
+    /// own limit, or messages are lost.
+    #[must_use]
+    pub const fn max_outstanding(mut self, bytes: usize) -> Self {
+        self.max_outstanding = bytes;
         self
     }
 
@@ -156,7 +196,7 @@ impl InterleaverConfig {
         self
     }
 
-    /// Bytes of pictures that may wait. Defaults to 1 MiB: 250 ms at 32 Mbit/s.
+    /// Bytes of pictures that may wait, bookkeeping included. Defaults to 1 MiB: 250 ms at 32 Mbit/s.
     ///
     /// Over it pictures are shed, oldest first. The newest may be larger than this
     /// if it waits alone, or a large picture would never be seen; so a peer that
@@ -172,7 +212,10 @@ impl Default for InterleaverConfig {
     fn default() -> Self {
         Self {
             max_audio_age: Duration::from_millis(400),
+            max_audio_bytes: 512 << 10,
+            max_bulk_bytes: 1 << 20,
             max_control_bytes: 256 << 10,
+            max_outstanding: 16 << 10,
             max_video_age: Duration::from_millis(250),
             max_video_bytes: 1 << 20,
         }

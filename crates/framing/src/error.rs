@@ -8,6 +8,13 @@ use std::fmt;
 ///
 /// Every variant is the peer's doing: the message is dropped, and worth a counter
 /// and a `debug!`. A caller that emits what nobody could parse gets a panic.
+///
+/// ```
+/// use paceline_framing::ParseError;
+///
+/// let error = ParseError::TooLarge { len: 70_000, max: 65_536 };
+/// assert_eq!(error.to_string(), "70000 bytes are more than the limit of 65536");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ParseError {
@@ -29,6 +36,11 @@ pub enum ParseError {
     },
     /// The first four bytes are not [`MAGIC`](crate::MAGIC).
     BadMagic(u32),
+    /// A field is not UTF-8, which it has to be.
+    BadText {
+        /// Which field.
+        field: &'static str,
+    },
     /// A field has a value that it cannot have.
     BadValue {
         /// Which field.
@@ -86,6 +98,7 @@ impl fmt::Display for ParseError {
                 write!(f, "{len} bytes follow the header, which says {expected}")
             }
             Self::BadMagic(magic) => write!(f, "magic number is {magic:#010x}"),
+            Self::BadText { field } => write!(f, "{field} is not UTF-8"),
             Self::BadValue { field, value } => write!(f, "{field} cannot be {value}"),
             Self::Fragment => f.write_str("a fragment is no packet: it needs a reassembler"),
             Self::Mismatch { packet } => {

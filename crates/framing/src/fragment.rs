@@ -1,8 +1,9 @@
 //! A packet cut into messages that the other end takes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use paceline_types::{Coding, StreamKey};
 
 use crate::Packet;
@@ -10,14 +11,28 @@ use crate::header::{EPOCH_BYTES, HEADER_BYTES, PART_BYTES, Part};
 use crate::kind::Class;
 
 /// A packet as messages, for any number of peers: a clone shares the bytes.
+///
+/// ```
+/// use paceline_framing::types::SenderId;
+/// use paceline_framing::{Body, Class, Control, Fragmenter, Packet};
+///
+/// let body = Body::Control(Control::Ping { t1: 0 });
+/// let packet = Packet { sender: SenderId::new(1), epoch: None, body };
+/// let cut = Fragmenter::new(16_384).cut(&packet);
+/// assert_eq!((cut.class(), cut.messages()), (Class::Control, &[packet.emit()][..]));
+/// assert_eq!(cut.clone().messages()[0].as_ptr(), cut.messages()[0].as_ptr());
+/// ```
 #[derive(Clone, Debug)]
-pub struct Cut {
-    pub(crate) class: Class,
+pub struct Cut(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    class: Class,
     picture: Option<Picture>,
     key: bool,
     bytes: usize,
     packet_bytes: usize,
-    messages: Arc<[Bytes]>,
+    messages: Vec<Bytes>,
 }
 
 /// What a queue has to know of a picture to leave it out.
@@ -31,52 +46,87 @@ pub(crate) struct Picture {
 impl Cut {
     /// Bytes of the packet before it was cut: what a receiver's limit counts.
     #[must_use]
-    pub const fn packet_bytes(&self) -> usize {
-        self.packet_bytes
+    pub fn packet_bytes(&self) -> usize {
+        self.0.packet_bytes
     }
 
     /// How urgent it is.
     #[must_use]
-    pub const fn class(&self) -> Class {
-        self.class
+    pub fn class(&self) -> Class {
+        self.0.class
     }
 
     /// Whether it is media that a receiver who has nothing can start with.
     #[must_use]
-    pub const fn is_key(&self) -> bool {
-        self.key
+    pub fn is_key(&self) -> bool {
+        self.0.key
     }
 
     /// Whether it is a picture, however encoded.
     #[must_use]
-    pub const fn is_video(&self) -> bool {
-        self.picture.is_some()
+    pub fn is_video(&self) -> bool {
+        self.0.picture.is_some()
     }
 
     /// Bytes of all its messages.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
     }
 
     /// Its messages, in order. None at all if it would take more than 65,535.
     #[must_use]
     pub fn messages(&self) -> &[Bytes] {
-        &self.messages
+        &self.0.messages
     }
 
-    pub(crate) const fn picture(&self) -> Option<Picture> {
-        self.picture
+    pub(crate) fn picture(&self) -> Option<Picture> {
+        self.0.picture
     }
 }
 
 /// Cuts packets for those who take messages up to a size.
 ///
 /// One fragmenter serves all peers with that limit, in one numbering.
+///
+/// ```
+/// use bytes::Bytes;
+/// use paceline_framing::types::SenderId;
+/// use paceline_framing::{Body, Control, Fragmenter, Packet};
+///
+/// let data = Bytes::from(vec![7; 250]);
+/// let body = Body::Control(Control::ApplicationData { channel: 1, data });
+/// let packet = Packet { sender: SenderId::new(1), epoch: None, body };
+///
+/// let mut fragmenter = Fragmenter::new(128);
+/// assert_eq!(fragmenter.cut(&packet).messages().len(), 3);
+/// // 252 bytes of body, and 28 of header for each message.
+/// assert_eq!(fragmenter.stats().copied_bytes, 252 + 3 * 28);
+/// ```
 #[derive(Debug)]
 pub struct Fragmenter {
     max_message: usize,
     next_packet: u32,
+    stats: FragmenterStats,
+}
+
+/// Counts since it was made.
+///
+/// ```
+/// use paceline_framing::{Fragmenter, FragmenterStats};
+///
+/// assert_eq!(Fragmenter::new(16_384).stats(), FragmenterStats::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FragmenterStats {
+    /// Bytes written into messages: frames and headers. This, and what control packets
+    /// are written into first, is all that is copied on the way to a transport, however
+    /// many peers a packet goes to.
+    pub copied_bytes: u64,
+    /// Messages made.
+    pub messages: u64,
+    /// Packets cut. Not those that would have been too many messages.
+    pub packets: u64,
 }
 
 impl Fragmenter {
@@ -93,7 +143,14 @@ impl Fragmenter {
     #[must_use]
     pub const fn new(max_message: usize) -> Self {
         assert!(max_message >= Self::MIN_MESSAGE, "`max_message` is below `MIN_MESSAGE`");
-        Self { max_message, next_packet: 0 }
+        let stats = FragmenterStats { copied_bytes: 0, messages: 0, packets: 0 };
+        Self { max_message, next_packet: 0, stats }
+    }
+
+    /// Counts since it was made.
+    #[must_use]
+    pub const fn stats(&self) -> FragmenterStats {
+        self.stats
     }
 
     /// Cuts a packet. One that fits a message is one, without a fragment header.
@@ -107,36 +164,52 @@ impl Fragmenter {
     #[must_use]
     pub fn cut(&mut self, packet: &Packet) -> Cut {
         let header = packet.header();
-        let mut body = packet.emit_body();
-        let packet_bytes = header.len() + body.remaining();
-        let messages: Arc<[Bytes]> = if header.len() + body.remaining() <= self.max_message {
-            Arc::new([header.emit(None, body)])
+        let (fields, data) = packet.emit_body();
+        let body_bytes = fields.len() + data.len();
+        let packet_bytes = header.len() + body_bytes;
+        let messages = if packet_bytes <= self.max_message {
+            vec![header.emit(None, [&fields, data])]
         } else {
             let room = self.max_message - header.len() - PART_BYTES;
-            let count = u16::try_from(body.remaining().div_ceil(room)).unwrap_or(0);
+            let count = u16::try_from(body_bytes.div_ceil(room)).unwrap_or(0);
             let packet = self.next_packet;
             self.next_packet = packet.wrapping_add(1);
             (0..count)
                 .map(|index| {
-                    let len = room.min(body.remaining());
-                    header.emit(Some(Part { packet, index, count }), (&mut body).take(len))
+                    let start = room * usize::from(index);
+                    let end = body_bytes.min(start + room);
+                    let part = Part { packet, index, count };
+                    header.emit(Some(part), between(&fields, data, start..end))
                 })
                 .collect()
         };
+        let bytes = messages.iter().map(Bytes::len).sum();
+        self.stats.copied_bytes += bytes as u64;
+        self.stats.messages += messages.len() as u64;
+        self.stats.packets += u64::from(!messages.is_empty());
         let frame = packet.frame();
         let class = header.kind.class();
-        Cut {
+        Cut(Arc::new(Inner {
             class,
             picture: frame.filter(|_| class == Class::Video).map(|(stream, frame)| Picture {
                 stream,
                 needed: matches!(frame.coding, Coding::Video { discardable: false, .. }),
             }),
             key: frame.is_some_and(|(_, frame)| frame.coding.is_key()),
-            bytes: messages.iter().map(Bytes::len).sum(),
+            bytes,
             packet_bytes,
             messages,
-        }
+        }))
     }
+}
+
+/// The part `range` of `first` with `second` behind it.
+fn between<'a>(first: &'a [u8], second: &'a [u8], range: Range<usize>) -> [&'a [u8]; 2] {
+    let split = first.len();
+    [
+        &first[range.start.min(split)..range.end.min(split)],
+        &second[range.start.saturating_sub(split)..range.end.saturating_sub(split)],
+    ]
 }
 
 // What `MIN_MESSAGE` promises.

@@ -25,7 +25,7 @@
 //!
 //! The header proper is the first 20 bytes; `length` counts the optional words.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use paceline_types::{Epoch, SenderId};
 
 use crate::ParseError;
@@ -53,42 +53,52 @@ impl Header {
         HEADER_BYTES + if self.epoch.is_some() { EPOCH_BYTES } else { 0 }
     }
 
-    /// A message: the header, and `body` after it.
-    pub(crate) fn emit(&self, part: Option<Part>, body: impl Buf) -> Bytes {
+    /// A message: the header, and the two parts of `body` after it.
+    pub(crate) fn emit(&self, part: Option<Part>, body: [&[u8]; 2]) -> Bytes {
         let words = self.len() - HEADER_BYTES + part.map_or(0, |_| PART_BYTES);
-        let after = words + body.remaining();
+        let after = words + body[0].len() + body[1].len();
         let length = u32::try_from(after).expect("a message is shorter than 4 GiB");
         let epoch_flag = self.epoch.map_or(0, |_| FLAG_EPOCH);
         let part_flag = part.map_or(0, |_| FLAG_FRAGMENT);
 
-        let mut out = BytesMut::with_capacity(HEADER_BYTES + after);
-        out.put_u32(MAGIC);
-        out.put_u8(PROTOCOL_VERSION);
-        out.put_u8(epoch_flag | part_flag);
-        out.put_u16(self.kind as u16);
-        out.put_u32(length);
-        out.put_u32(0);
-        out.put_u32(self.sender.get());
+        let mut space = [0; HEADER_BYTES + EPOCH_BYTES + PART_BYTES];
+        let mut fields = &mut space[..];
+        fields.put_u32(MAGIC);
+        fields.put_u8(PROTOCOL_VERSION);
+        fields.put_u8(epoch_flag | part_flag);
+        fields.put_u16(self.kind as u16);
+        fields.put_u32(length);
+        fields.put_u32(0);
+        fields.put_u32(self.sender.get());
         if let Some(epoch) = self.epoch {
-            out.put_u64(epoch.to_bits());
+            fields.put_u64(epoch.to_bits());
         }
         if let Some(Part { packet, index, count }) = part {
-            out.put_u32(packet);
-            out.put_u16(index);
-            out.put_u16(count);
+            fields.put_u32(packet);
+            fields.put_u16(index);
+            fields.put_u16(count);
         }
-        out.put(body);
-        let checksum = checksum(&out);
-        out[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
-        out.freeze()
+        let header = &mut space[..HEADER_BYTES + words];
+        // Before the copy, which then finds the body in the cache.
+        let checksum = body
+            .iter()
+            .fold(crc32c::crc32c(header), |crc, bytes| crc32c::crc32c_append(crc, bytes));
+        header[CHECKSUM].copy_from_slice(&checksum.to_be_bytes());
+
+        let mut out = Vec::with_capacity(HEADER_BYTES + after);
+        out.extend_from_slice(header);
+        out.extend_from_slice(body[0]);
+        out.extend_from_slice(body[1]);
+        out.into()
     }
 
-    /// Takes a message apart; the body is a slice of it.
-    pub(crate) fn parse(message: Bytes) -> Result<(Self, Option<Part>, Bytes), ParseError> {
+    /// What a message begins with, and how many bytes that is.
+    #[inline]
+    pub(crate) fn parse(message: &[u8]) -> Result<(Self, Option<Part>, usize), ParseError> {
         if message.len() < HEADER_BYTES {
             return Err(ParseError::Truncated { field: "header" });
         }
-        let computed = checksum(&message);
+        let computed = checksum(message);
         let mut fields = Reader::new(message);
         let magic = fields.u32("magic")?;
         if magic != MAGIC {
@@ -122,7 +132,7 @@ impl Header {
             0 => None,
             _ => Some(Part::parse(&mut fields)?),
         };
-        Ok((Self { kind, sender, epoch }, part, fields.rest()))
+        Ok((Self { kind, sender, epoch }, part, message.len() - fields.len()))
     }
 }
 
@@ -147,9 +157,9 @@ impl Part {
 
 /// Of a message with at least a header, as if its checksum were zero.
 fn checksum(message: &[u8]) -> u32 {
-    let crc = crc32c::crc32c(&message[..CHECKSUM.start]);
-    let crc = crc32c::crc32c_append(crc, &[0; 4]);
-    crc32c::crc32c_append(crc, &message[CHECKSUM.end..])
+    let mut header = [0; CHECKSUM.end];
+    header[..CHECKSUM.start].copy_from_slice(&message[..CHECKSUM.start]);
+    crc32c::crc32c_append(crc32c::crc32c(&header), &message[CHECKSUM.end..])
 }
 
 /// What every message begins with.

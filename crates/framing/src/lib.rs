@@ -51,12 +51,12 @@
 //! let mut reassembler = Reassembler::new(ReassemblyConfig::default());
 //!
 //! let _ = queue.push(now, fragmenter.cut(&picture));
-//! let begun = queue.pop(now).expect("the first of four fragments");
+//! let begun = queue.pop(now, 0).expect("the first of four fragments");
 //! reassembler.handle_message(now, begun)?;
 //! let _ = queue.push(now, fragmenter.cut(&sound));
 //!
 //! let mut arrived = Vec::new();
-//! while let Some(message) = queue.pop(now) {
+//! while let Some(message) = queue.pop(now, 0) {
 //!     reassembler.handle_message(now, message)?;
 //!     arrived.extend(reassembler.poll_output());
 //! }
@@ -84,9 +84,13 @@ mod reader;
 mod reassembly;
 
 pub use config::{InterleaverConfig, ReassemblyConfig};
-pub use control::{ByeReason, Control, Hello, ReceptionReport, Role};
+pub use control::{
+    AbortReason, ByeReason, Control, Hello, Lease, Mapping, MemberQuality, Migrate, NatState,
+    NatType, NetworkQuality, Numbering, Prepare, Ready, ReceptionReport, Role, Roster,
+    RosterMember, Vote, VoteRequest,
+};
 pub use error::ParseError;
-pub use fragment::{Cut, Fragmenter};
+pub use fragment::{Cut, Fragmenter, FragmenterStats};
 pub use header::{MAGIC, PROTOCOL_VERSION};
 pub use interleave::{Interleaver, InterleaverStats, Verdict};
 pub use kind::Class;

@@ -1,9 +1,9 @@
 //! The bodies of media packets: a few fields, then the frame.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use paceline_types::{
     AudioCodec, CELL_BYTES, Coding, EncodedFrame, Frequency, GLYPHS, MediaTime, NtpTime,
-    PixelFormat, SeqNo, StreamId, VideoCodec,
+    PixelFormat, SeqNo, VideoCodec,
 };
 
 use crate::ParseError;
@@ -58,38 +58,49 @@ pub(crate) fn emit(frame: &EncodedFrame, out: &mut BytesMut) {
     out.put_u64(frame.capture.to_bits());
 }
 
-/// A frame whose own fields `coding` takes.
-pub(crate) fn parse(
-    mut fields: Reader,
-    coding: fn(&mut Reader) -> Result<Coding, ParseError>,
-) -> Result<EncodedFrame, ParseError> {
-    let stream = StreamId::new(fields.u16("stream")?);
+/// The frame that is the body of a packet of `kind`, after `at` bytes. No kind of
+/// control is one.
+#[inline]
+pub(crate) fn parse(kind: Kind, mut packet: Bytes, at: usize) -> Result<EncodedFrame, ParseError> {
+    let mut fields = Reader::new(&packet[at..]);
+    let stream = fields.stream()?;
     let seq = SeqNo::new(fields.u32("sequence number")?.into());
-    let coding = coding(&mut fields)?;
+    let coding = match kind {
+        Kind::Audio => audio(&mut fields)?,
+        Kind::Cells => cells(&mut fields)?,
+        Kind::Image => image(&mut fields)?,
+        _ => video(&mut fields)?,
+    };
     let time = MediaTime::new(fields.u64("media time")?, clock(&coding));
     let capture = NtpTime::from_bits(fields.u64("capture time")?);
-    let data = fields.rest();
-    check(&coding, &data)?;
-    Ok(EncodedFrame { stream, seq, time, capture, coding, data })
+    let data = fields.take_rest();
+    check(&coding, data)?;
+    let read = packet.len() - data.len();
+    packet.advance(read);
+    Ok(EncodedFrame { stream, seq, time, capture, coding, data: packet })
 }
 
-pub(crate) fn audio(fields: &mut Reader) -> Result<Coding, ParseError> {
-    let codec = decode(&AUDIO_CODECS, "codec", fields.u8("codec")?)?;
+#[inline]
+fn audio(fields: &mut Reader) -> Result<Coding, ParseError> {
+    let codec = fields.code("codec", &AUDIO_CODECS)?;
     Ok(Coding::Audio { codec, channels: fields.u8("channels")? })
 }
 
-pub(crate) fn cells(fields: &mut Reader) -> Result<Coding, ParseError> {
+#[inline]
+fn cells(fields: &mut Reader) -> Result<Coding, ParseError> {
     Ok(Coding::Cells { columns: fields.u16("columns")?, rows: fields.u16("rows")? })
 }
 
-pub(crate) fn image(fields: &mut Reader) -> Result<Coding, ParseError> {
-    let format = decode(&PIXEL_FORMATS, "format", fields.u8("format")?)?;
+#[inline]
+fn image(fields: &mut Reader) -> Result<Coding, ParseError> {
+    let format = fields.code("format", &PIXEL_FORMATS)?;
     fields.reserved()?;
     Ok(Coding::Image { format, width: fields.u16("width")?, height: fields.u16("height")? })
 }
 
-pub(crate) fn video(fields: &mut Reader) -> Result<Coding, ParseError> {
-    let codec = decode(&VIDEO_CODECS, "codec", fields.u8("codec")?)?;
+#[inline]
+fn video(fields: &mut Reader) -> Result<Coding, ParseError> {
+    let codec = fields.code("codec", &VIDEO_CODECS)?;
     let flags = fields.u8("frame flags")?;
     if flags & !(FLAG_KEY | FLAG_DISCARDABLE) != 0 {
         return Err(ParseError::BadValue { field: "frame flags", value: flags.into() });
@@ -105,7 +116,7 @@ pub(crate) fn video(fields: &mut Reader) -> Result<Coding, ParseError> {
 
 /// What holds of every frame that is sent or taken: nothing behind this has to
 /// doubt a picture's length, or print what is no glyph.
-fn check(coding: &Coding, data: &Bytes) -> Result<(), ParseError> {
+fn check(coding: &Coding, data: &[u8]) -> Result<(), ParseError> {
     match *coding {
         Coding::Audio { channels, .. } if !(1..=2).contains(&channels) => {
             Err(ParseError::BadValue { field: "channels", value: channels.into() })
@@ -148,13 +159,6 @@ const fn clock(coding: &Coding) -> Frequency {
 fn code<T: Copy + PartialEq + std::fmt::Debug>(table: &[T], value: T) -> u8 {
     let place = table.iter().position(|&other| other == value);
     place.unwrap_or_else(|| panic!("the wire has no code for {value:?}")) as u8 + 1
-}
-
-fn decode<T: Copy>(table: &[T], field: &'static str, code: u8) -> Result<T, ParseError> {
-    usize::from(code)
-        .checked_sub(1)
-        .and_then(|place| table.get(place).copied())
-        .ok_or(ParseError::BadValue { field, value: code.into() })
 }
 
 /// Codes 1 and up.

@@ -1,12 +1,11 @@
 //! The packet: what one end means to tell the other.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use paceline_types::{EncodedFrame, Epoch, SenderId, StreamKey};
 
 use crate::header::Header;
 use crate::kind::Kind;
-use crate::reader::Reader;
-use crate::{Control, ParseError, control, media};
+use crate::{Control, ParseError, media};
 
 /// Everything that is sent is one of these.
 ///
@@ -32,6 +31,17 @@ pub struct Packet {
 }
 
 /// What a packet says.
+///
+/// ```
+/// use paceline_framing::types::SenderId;
+/// use paceline_framing::{Body, Control, Packet};
+///
+/// let body = Body::Control(Control::Ping { t1: 1_000 });
+/// let message = Packet { sender: SenderId::new(7), epoch: None, body }.emit();
+/// let Body::Control(Control::Ping { t1 }) = Packet::parse(message)?.body else { panic!() };
+/// assert_eq!(t1, 1_000);
+/// # Ok::<(), paceline_framing::ParseError>(())
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the type's number is in one range or the other")]
 pub enum Body {
@@ -53,7 +63,8 @@ impl Packet {
     /// clock for sound, the 90 kHz clock for everything else.
     #[must_use]
     pub fn emit(&self) -> Bytes {
-        self.header().emit(None, self.emit_body())
+        let (fields, data) = self.emit_body();
+        self.header().emit(None, [&fields, data])
     }
 
     /// The packet in a message that is not a fragment. A frame's bytes are a slice
@@ -71,27 +82,21 @@ impl Packet {
     /// assert_eq!(Packet::parse(junk), Err(ParseError::Truncated { field: "header" }));
     /// ```
     pub fn parse(message: Bytes) -> Result<Self, ParseError> {
-        match Header::parse(message)? {
-            (header, None, body) => Self::from_parts(header, body),
-            (_, Some(_), _) => Err(ParseError::Fragment),
+        let (header, part, read) = Header::parse(&message)?;
+        if part.is_some() {
+            return Err(ParseError::Fragment);
         }
+        Self::from_parts(header, message, read)
     }
 
-    pub(crate) fn from_parts(header: Header, body: Bytes) -> Result<Self, ParseError> {
-        let fields = Reader::new(body);
+    /// One whose body is `bytes` without the first `at`.
+    #[inline]
+    pub(crate) fn from_parts(header: Header, bytes: Bytes, at: usize) -> Result<Self, ParseError> {
         let body = match header.kind {
-            Kind::Audio => Body::Media(media::parse(fields, media::audio)?),
-            Kind::Cells => Body::Media(media::parse(fields, media::cells)?),
-            Kind::Image => Body::Media(media::parse(fields, media::image)?),
-            Kind::Video => Body::Media(media::parse(fields, media::video)?),
-            Kind::Bye => whole(fields, control::bye)?,
-            Kind::Hello => whole(fields, control::hello)?,
-            Kind::KeyframeRequest => whole(fields, control::keyframe_request)?,
-            Kind::MixInfo => whole(fields, control::mix_info)?,
-            Kind::Ping => whole(fields, control::ping)?,
-            Kind::Pong => whole(fields, control::pong)?,
-            Kind::ReceiverReport => whole(fields, control::receiver_report)?,
-            Kind::TrackState => whole(fields, control::track_state)?,
+            kind @ (Kind::Audio | Kind::Cells | Kind::Image | Kind::Video) => {
+                Body::Media(media::parse(kind, bytes, at)?)
+            }
+            kind => Body::Control(Control::parse(kind, &bytes, at)?),
         };
         Ok(Self { sender: header.sender, epoch: header.epoch, body })
     }
@@ -104,20 +109,20 @@ impl Packet {
         Header { kind, sender: self.sender, epoch: self.epoch }
     }
 
-    /// All after the header; a frame's bytes are not copied.
-    pub(crate) fn emit_body(&self) -> impl Buf {
-        let mut fields = BytesMut::new();
-        let data = match &self.body {
+    /// All after the header: its fields, and the bytes that it carries as they are.
+    pub(crate) fn emit_body(&self) -> (BytesMut, &[u8]) {
+        let mut fields = BytesMut::with_capacity(MEDIA_FIELDS);
+        let data: &[u8] = match &self.body {
             Body::Control(control) => {
                 control.emit(&mut fields);
-                Bytes::new()
+                control.data()
             }
             Body::Media(frame) => {
                 media::emit(frame, &mut fields);
-                frame.data.clone()
+                &frame.data
             }
         };
-        fields.chain(data)
+        (fields, data)
     }
 
     pub(crate) fn frame(&self) -> Option<(StreamKey, &EncodedFrame)> {
@@ -130,12 +135,5 @@ impl Packet {
     }
 }
 
-/// A control body with nothing behind it.
-fn whole(
-    mut fields: Reader,
-    parse: fn(&mut Reader) -> Result<Control, ParseError>,
-) -> Result<Body, ParseError> {
-    let control = parse(&mut fields)?;
-    fields.finish()?;
-    Ok(Body::Control(control))
-}
+/// No kind of media has more bytes before its frame; control may.
+const MEDIA_FIELDS: usize = 28;

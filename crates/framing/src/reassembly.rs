@@ -3,13 +3,25 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use crate::header::{Header, Part};
 use crate::kind::Class;
 use crate::{Packet, ParseError, ReassemblyConfig};
 
 /// What became of a peer's messages since the reassembler was made.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use bytes::Bytes;
+/// use paceline_framing::{Reassembler, ReassemblyConfig};
+///
+/// let mut reassembler = Reassembler::new(ReassemblyConfig::default());
+/// let junk = Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n");
+/// assert!(reassembler.handle_message(Instant::now(), junk).is_err());
+/// assert_eq!(reassembler.stats().malformed, 1);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ReassemblyStats {
     /// Packets given out.
@@ -101,11 +113,34 @@ struct Partial {
     header: Header,
     count: u16,
     since: Instant,
-    fragments: BTreeMap<u16, Bytes>,
-    /// Bytes of `fragments`.
+    /// The first so many, without a gap. All of them, on a channel that keeps order.
+    prefix: Vec<Bytes>,
+    /// Those that came before one that goes before them.
+    early: BTreeMap<u16, Bytes>,
+    /// Bytes of both.
     body: usize,
     /// What it counts as in [`Reassembler::held`].
     held: usize,
+}
+
+impl Partial {
+    fn has(&self, index: u16) -> bool {
+        usize::from(index) < self.prefix.len() || self.early.contains_key(&index)
+    }
+
+    /// Takes in a fragment that is not there yet.
+    fn insert(&mut self, index: u16, body: Bytes) {
+        if usize::from(index) > self.prefix.len() {
+            self.early.insert(index, body);
+            return;
+        }
+        self.prefix.push(body);
+        while let Some(first) = self.early.first_entry()
+            && usize::from(*first.key()) == self.prefix.len()
+        {
+            self.prefix.push(first.remove());
+        }
+    }
 }
 
 impl Reassembler {
@@ -178,15 +213,17 @@ impl Reassembler {
     fn take_in(&mut self, now: Instant, message: Bytes) -> Result<(), ParseError> {
         let len = message.len();
         check_limit(len, self.config.max_message)?;
-        let (header, part, body) = Header::parse(message)?;
+        let (header, part, read) = Header::parse(&message)?;
         let Some(part) = part else {
             check_limit(len, self.limit(header))?;
-            return self.finish(header, body);
+            return self.finish(header, message, read);
         };
         let Some(index) = self.place(now, header, part)? else {
             self.stats.stray += 1;
             return Ok(());
         };
+        let mut body = message;
+        body.advance(read);
         self.add(index, part, body, len)
     }
 
@@ -213,7 +250,8 @@ impl Reassembler {
             header,
             count,
             since: now,
-            fragments: BTreeMap::new(),
+            prefix: Vec::with_capacity(usize::from(count).min(PREFIX)),
+            early: BTreeMap::new(),
             body: 0,
             held: PACKET_OVERHEAD,
         });
@@ -224,7 +262,7 @@ impl Reassembler {
     fn add(&mut self, at: usize, part: Part, body: Bytes, len: usize) -> Result<(), ParseError> {
         let limit = self.limit(self.unfinished[at].header);
         let partial = &mut self.unfinished[at];
-        if partial.fragments.contains_key(&part.index) {
+        if partial.has(part.index) {
             self.stats.duplicate += 1;
             return Ok(());
         }
@@ -237,17 +275,12 @@ impl Reassembler {
         partial.body += body.len();
         partial.held += len + FRAGMENT_OVERHEAD;
         self.held += len + FRAGMENT_OVERHEAD;
-        partial.fragments.insert(part.index, body);
+        partial.insert(part.index, body);
 
-        // Indices are below the count and there is one of each: that is all of them.
-        if partial.fragments.len() == usize::from(part.count)
+        if partial.prefix.len() == usize::from(part.count)
             && let Some(partial) = self.close(at)
         {
-            let mut body = BytesMut::with_capacity(partial.body);
-            for fragment in partial.fragments.values() {
-                body.extend_from_slice(fragment);
-            }
-            return self.finish(header, body.freeze());
+            return self.finish(header, partial.prefix.concat().into(), 0);
         }
         while self.unfinished.len() > self.config.max_unfinished
             || self.held > self.config.max_bytes
@@ -258,8 +291,8 @@ impl Reassembler {
         Ok(())
     }
 
-    fn finish(&mut self, header: Header, body: Bytes) -> Result<(), ParseError> {
-        self.finished.push_back(Packet::from_parts(header, body)?);
+    fn finish(&mut self, header: Header, bytes: Bytes, at: usize) -> Result<(), ParseError> {
+        self.finished.push_back(Packet::from_parts(header, bytes, at)?);
         self.stats.delivered += 1;
         Ok(())
     }
@@ -292,10 +325,15 @@ const fn check_limit(len: usize, max: usize) -> Result<(), ParseError> {
 /// unfinished ones, which all may be dropped at once.
 const CLOSED: usize = 128;
 
-/// What a fragment costs beside its message: a slot in a tree that may be half
-/// empty (70 bytes), and the header of a shared buffer with its allocation (50).
+/// What a fragment costs beside its message: a slot in a list that may be half empty
+/// (64 bytes) or in a tree that may be (70), and the header of a shared buffer with
+/// its allocation (50).
 const FRAGMENT_OVERHEAD: usize = 128;
 
-/// What an unfinished packet costs before its first fragment: itself (110 bytes)
-/// and a tree's first node (390).
-const PACKET_OVERHEAD: usize = 512;
+/// What an unfinished packet costs before its first fragment: itself (160 bytes), a
+/// list of [`PREFIX`] and a tree's first node (390).
+const PACKET_OVERHEAD: usize = 1_664;
+
+/// For how many fragments there is room from the start: a packet of 512 KiB at the
+/// default limit.
+const PREFIX: usize = 32;

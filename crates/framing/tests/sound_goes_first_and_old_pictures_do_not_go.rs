@@ -1,6 +1,7 @@
 //! The queue of one peer: what overtakes what, and what is left out.
 #![allow(clippy::disallowed_methods, reason = "a test needs an epoch")]
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -83,7 +84,7 @@ impl Maker {
 /// The sequence numbers of all packets that still go out, in order.
 fn drain(queue: &mut Interleaver, now: Instant) -> Vec<u64> {
     let mut reassembler = Reassembler::new(ReassemblyConfig::default());
-    std::iter::from_fn(|| queue.pop(now))
+    std::iter::from_fn(|| queue.pop(now, 0))
         .filter_map(|message| {
             reassembler.handle_message(now, message).expect("what is sent parses");
             match reassembler.poll_output()?.body {
@@ -122,9 +123,51 @@ fn control_goes_before_sound_before_pictures() {
     for cut in [maker.key(0, 10), maker.audio(0), maker.control(), maker.audio(1)] {
         assert_eq!(queue.push(now, cut), Verdict::Queued);
     }
-    let kinds: Vec<_> = std::iter::from_fn(|| queue.pop(now)).map(|m| kind_of(&m)).collect();
+    let kinds: Vec<_> = std::iter::from_fn(|| queue.pop(now, 0)).map(|m| kind_of(&m)).collect();
     assert_eq!(kinds, [129, 2, 2, 4]);
     assert_eq!(queue.queued_bytes(), 0);
+}
+
+#[test]
+fn an_applications_data_goes_last_and_may_have_to_wait() {
+    let now = Instant::now();
+    let mut make = Maker::new();
+    let data = |make: &mut Maker, len| {
+        let data = Bytes::from(vec![0; len]);
+        let body = Body::Control(Control::ApplicationData { channel: 1, data });
+        make.0.cut(&Packet { sender: SENDER, epoch: None, body })
+    };
+    let mut queue = Interleaver::new(InterleaverConfig::default().max_bulk_bytes(1_500));
+    // Larger than the bound, but it waits alone.
+    assert_eq!(queue.push(now, data(&mut make, 2_500)), Verdict::Queued);
+    assert_eq!(queue.push(now, data(&mut make, 10)), Verdict::Full);
+    assert_eq!(queue.stats().full, 1);
+    // It is no reason to keep anything else out.
+    for cut in [make.key(0, 10), make.audio(0), make.control()] {
+        assert_eq!(queue.push(now, cut), Verdict::Queued);
+    }
+    let kinds: Vec<_> = std::iter::from_fn(|| queue.pop(now, 0)).map(|m| kind_of(&m)).collect();
+    assert_eq!(kinds, [129, 2, 4, 148, 148, 148]);
+    assert_eq!(queue.push(now, data(&mut make, 10)), Verdict::Queued);
+}
+
+/// What the transport holds can be neither overtaken nor shed.
+#[test]
+fn at_most_two_messages_are_in_the_engine() {
+    let now = Instant::now();
+    let mut queue = Interleaver::new(InterleaverConfig::default());
+    let coding = Coding::Image { format: PixelFormat::Rgba, width: 200, height: 200 };
+    let picture = frame(StreamId::VIDEO, 0, coding, vec![0; 4 * 200 * 200]);
+    let _ = queue.push(now, Fragmenter::new(16_384).cut(&picture));
+    let mut engine = VecDeque::new();
+    for _ in 0..20 {
+        while let Some(message) = queue.pop(now, engine.iter().sum()) {
+            engine.push_back(message.len());
+        }
+        assert!(engine.len() <= 2 && engine.iter().sum::<usize>() <= 32 << 10);
+        let _ = engine.pop_front();
+    }
+    assert_eq!((queue.queued_bytes(), engine.len()), (0, 0));
 }
 
 #[test]
@@ -133,11 +176,11 @@ fn a_packet_that_is_begun_is_finished_before_the_next_of_its_class() {
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(InterleaverConfig::default()));
     let (first, second) = (maker.key(0, 3_000), maker.delta(1, 3_000));
     let _ = queue.push(now, first.clone());
-    assert_eq!(queue.pop(now).as_ref(), first.messages().first());
+    assert_eq!(queue.pop(now, 0).as_ref(), first.messages().first());
     let _ = queue.push(now, second.clone());
     let _ = queue.push(now, maker.audio(0));
-    assert_eq!(kind_of(&queue.pop(now).unwrap()), 2);
-    let rest: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
+    assert_eq!(kind_of(&queue.pop(now, 0).unwrap()), 2);
+    let rest: Vec<_> = std::iter::from_fn(|| queue.pop(now, 0)).collect();
     assert_eq!(rest, [&first.messages()[1..], second.messages()].concat());
 }
 
@@ -210,7 +253,7 @@ fn a_picture_that_is_begun_is_never_shed() {
     let config = InterleaverConfig::default().max_video_bytes(10_000);
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     let _ = queue.push(start, maker.key(0, 9_000));
-    let begun = queue.pop(start).unwrap();
+    let begun = queue.pop(start, 0).unwrap();
     let _ = queue.push(start, maker.delta(1, 500));
     // It takes a keyframe that makes the rest too much, and time.
     assert_eq!(queue.push(start, maker.key(2, 9_000)), Verdict::Queued);
@@ -219,7 +262,7 @@ fn a_picture_that_is_begun_is_never_shed() {
     let now = start + ms(1_000);
     let mut reassembler = Reassembler::new(ReassemblyConfig::default());
     reassembler.handle_message(now, begun).unwrap();
-    while let Some(message) = queue.pop(now) {
+    while let Some(message) = queue.pop(now, 0) {
         reassembler.handle_message(now, message).unwrap();
     }
     let Some(Body::Media(frame)) = reassembler.poll_output().map(|packet| packet.body) else {
@@ -232,12 +275,12 @@ fn a_picture_that_is_begun_is_never_shed() {
 #[test]
 fn too_many_bytes_of_pictures_are_shed_oldest_first() {
     let now = Instant::now();
-    let config = InterleaverConfig::default().max_video_bytes(10_000);
+    let config = InterleaverConfig::default().max_video_bytes(11_000);
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     for seq in 0..10 {
-        // Three of them are 4,900 bytes.
+        // Each is 1,600 bytes, and some 400 beside.
         assert_eq!(queue.push(now, maker.image(seq, 20)), Verdict::Queued);
-        assert!(queue.queued_bytes() <= 10_000);
+        assert!(queue.queued_bytes() <= 11_000);
     }
     assert_eq!(drain(&mut queue, now), [5, 6, 7, 8, 9]);
 }
@@ -268,12 +311,12 @@ fn old_sound_is_dropped_and_pictures_do_not_suffer() {
 #[test]
 fn control_is_never_shed_but_has_an_end() {
     let start = Instant::now();
-    let config = InterleaverConfig::default().max_control_bytes(100);
+    let config = InterleaverConfig::default().max_control_bytes(900);
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     let verdicts: Vec<_> = (0..4).map(|_| queue.push(start, maker.control())).collect();
     assert_eq!(verdicts, [Verdict::Queued, Verdict::Queued, Verdict::Queued, Verdict::Full]);
     let later = start + Duration::from_secs(60);
-    assert_eq!(std::iter::from_fn(|| queue.pop(later)).count(), 3);
+    assert_eq!(std::iter::from_fn(|| queue.pop(later, 0)).count(), 3);
 }
 
 #[test]
@@ -304,7 +347,7 @@ fn a_queue_that_is_cleared_begins_anew() {
     assert_eq!(queue.push(start + ms(300), maker.delta(1, 100)), Verdict::Shed);
     queue.clear();
     assert!(!queue.poll_needs_keyframe());
-    assert_eq!((queue.queued_bytes(), queue.pop(start)), (0, None));
+    assert_eq!((queue.queued_bytes(), queue.pop(start, 0)), (0, None));
     assert_eq!(queue.push(start, maker.delta(2, 100)), Verdict::Queued);
     assert_eq!(queue.stats().shed_video, 1);
 }
@@ -336,13 +379,13 @@ proptest! {
             prop_assert!(!is_sound || verdict == Verdict::Queued);
             prop_assert!(queue.queued_bytes() <= 20_000 + 8_100 + 500 + 21 * 130 + newest);
             for turn in 0..pops {
-                let Some(message) = queue.pop(now) else { break };
+                let Some(message) = queue.pop(now, 0) else { break };
                 prop_assert!(!is_sound || turn > 0 || kind_of(&message) != 4);
                 reassembler.handle_message(now, message).expect("what is sent parses");
                 arrived.extend(reassembler.poll_output());
             }
         }
-        while let Some(message) = queue.pop(now) {
+        while let Some(message) = queue.pop(now, 0) {
             reassembler.handle_message(now, message).expect("what is sent parses");
             arrived.extend(reassembler.poll_output());
         }
@@ -373,7 +416,7 @@ proptest! {
             let cut = if key || seq == 0 { maker.key(seq, len) } else { maker.delta(seq, len) };
             let _ = queue.push(now, cut);
             let pops = if seq + 1 == count { usize::MAX } else { pops };
-            for message in std::iter::from_fn(|| queue.pop(now)).take(pops) {
+            for message in std::iter::from_fn(|| queue.pop(now, 0)).take(pops) {
                 reassembler.handle_message(now, message).expect("what is sent parses");
                 let Some(Packet { body: Body::Media(frame), .. }) = reassembler.poll_output() else {
                     continue;

@@ -15,7 +15,6 @@ use paceline_framing::{InterleaverConfig, ReassemblyConfig};
 pub struct MeshConfig {
     pub(crate) max_peers: usize,
     pub(crate) max_message: usize,
-    pub(crate) max_outstanding: usize,
     pub(crate) open_timeout: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) gone_after: Duration,
@@ -42,18 +41,6 @@ impl MeshConfig {
     #[must_use]
     pub const fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
-        self
-    }
-
-    /// The next message for a peer goes to the transport while less than this many
-    /// bytes wait there. Defaults to 16 KiB: one full fragment at a time.
-    ///
-    /// What waits there cannot be overtaken or shed any more; what the engine below
-    /// has in flight comes on top. At most one message more than the transport's own
-    /// limit, or messages are lost.
-    #[must_use]
-    pub const fn max_outstanding(mut self, bytes: usize) -> Self {
-        self.max_outstanding = bytes;
         self
     }
 
@@ -109,7 +96,6 @@ impl Default for MeshConfig {
         Self {
             max_peers: 32,
             max_message: 16_384,
-            max_outstanding: 16 << 10,
             open_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),
             gone_after: Duration::from_secs(5),

@@ -109,7 +109,7 @@ impl Mesh {
             // Control goes first, so this is it if it has not gone yet; what else
             // waits is of no use any more.
             let known = self.peers.get_mut(&peer);
-            if let Some(bytes) = known.and_then(|known| known.pop(now, usize::MAX)) {
+            if let Some(bytes) = known.and_then(|known| known.pop_at_once(now)) {
                 self.outputs.push_back(Output::Transmit { peer, bytes });
             }
         }
@@ -457,7 +457,7 @@ impl Mesh {
 
     fn flush(&mut self, now: Instant, peer: PeerId) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        while let Some(bytes) = known.pop(now, self.config.max_outstanding) {
+        while let Some(bytes) = known.pop(now) {
             self.outputs.push_back(Output::Transmit { peer, bytes });
         }
         if known.queue.poll_needs_keyframe() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_framing::{Cut, Interleaver, Reassembler, Role, Verdict};
+use paceline_framing::{Class, Cut, Interleaver, Reassembler, Role, Verdict};
 use paceline_types::{ConnectionState, SenderId};
 
 use crate::MeshConfig;
@@ -107,7 +107,7 @@ impl Peer {
     /// Queues a packet; `false` if a control packet does not fit, which is the
     /// end of the connection.
     pub(crate) fn push(&mut self, now: Instant, cut: Cut) -> bool {
-        let (is_video, is_key) = (cut.is_video(), cut.is_key());
+        let (is_video, is_key, class) = (cut.is_video(), cut.is_key(), cut.class());
         if is_video && self.awaits_key && !is_key {
             return true;
         }
@@ -116,7 +116,7 @@ impl Peer {
             return true;
         }
         match self.queue.push(now, cut) {
-            Verdict::Full => return false,
+            Verdict::Full if class == Class::Control => return false,
             Verdict::Queued => self.awaits_key &= !(is_video && is_key),
             _ => self.stats.shed += 1,
         }
@@ -124,11 +124,20 @@ impl Peer {
     }
 
     /// The next message, if the transport may be given one.
-    pub(crate) fn pop(&mut self, now: Instant, max_outstanding: usize) -> Option<Bytes> {
-        if !self.open || self.outstanding >= max_outstanding {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Bytes> {
+        self.pop_behind(now, self.outstanding)
+    }
+
+    /// The next message, whatever the transport has already.
+    pub(crate) fn pop_at_once(&mut self, now: Instant) -> Option<Bytes> {
+        self.pop_behind(now, 0)
+    }
+
+    fn pop_behind(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
+        if !self.open {
             return None;
         }
-        let message = self.queue.pop(now)?;
+        let message = self.queue.pop(now, outstanding)?;
         self.outstanding += message.len();
         self.stats.sent_bytes += message.len() as u64;
         Some(message)

@@ -247,6 +247,8 @@ pub struct SessionStats {
     pub stale_epoch: u64,
     /// Packets that their sender's role does not allow.
     pub wrong_role: u64,
+    /// Control packets that nothing here uses yet.
+    pub unused: u64,
     /// Packets about streams that nobody defined, that we do not make, or of the
     /// wrong kind.
     pub unknown_stream: u64,

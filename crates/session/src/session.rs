@@ -332,7 +332,7 @@ impl Session {
             Body::Control(Control::KeyframeRequest { .. } | Control::TrackState { .. }) => {
                 self.stats.unknown_stream += 1;
             }
-            _ => {}
+            _ => self.stats.unused += 1,
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use paceline_framing::{Body, Control, Packet};
 use paceline_session::types::{
-    AudioCodec, Coding, ConnectionEvent, ConnectionOp, EncodedFrame, Epoch, Frequency, MediaTime,
-    MixInfo, NtpTime, PeerId, SenderId, SeqNo, Signal, StreamId, StreamKey, VideoCodec,
+    AudioCodec, Coding, ConnectionEvent, ConnectionOp, ConnectionState, EncodedFrame, Epoch,
+    Frequency, MediaTime, MixInfo, NtpTime, PeerId, SenderId, SeqNo, Signal, StreamId, StreamKey,
+    VideoCodec,
 };
 use paceline_session::{
     Event, Input, Member, MeshConfig, Output, Recipients, Roster, Session, SessionConfig,
@@ -159,6 +160,20 @@ fn sound_of_a_member_and_the_mix_of_the_host_are_played() {
     let key = |sender, stream| StreamKey { sender: SenderId::new(sender), stream };
     assert_eq!(pair.decoded(1), [key(2, StreamId::AUDIO)]);
     assert_eq!(pair.decoded(2), [key(1, StreamId::MIX_AUDIO)]);
+}
+
+#[test]
+fn control_that_nothing_uses_is_dropped_and_counted() {
+    let mut pair = Pair::new();
+    let retire = Control::Retire { epoch: Epoch::new(6, 0) };
+    let data = Control::ApplicationData { channel: 0, data: vec![7; 100].into() };
+    for control in [retire, data] {
+        let body = Body::Control(control);
+        pair.inject(1, &Packet { sender: SenderId::new(1), epoch: NOW, body });
+    }
+    assert_eq!(pair.guest.stats().unused, 2);
+    let peers = pair.guest.peer_stats();
+    assert!(peers.iter().all(|(_, stats)| stats.state == ConnectionState::Connected));
 }
 
 #[test]

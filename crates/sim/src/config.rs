@@ -1,5 +1,6 @@
 //! What a world is made of.
 
+use paceline_framing::InterleaverConfig;
 use paceline_playout::StageConfig;
 use paceline_session::{MeshConfig, SessionConfig};
 
@@ -44,7 +45,7 @@ impl WorldConfig {
     }
 
     /// How each node keeps its connections. Defaults to that of [`MeshConfig`],
-    /// with 128 KiB for `max_outstanding`.
+    /// with 128 KiB for the `max_outstanding` of its queues.
     ///
     /// Uncompressed sound is 1.6 Mbit/s, thirty times Opus: a round trip of the
     /// worse links holds more of it than the usual 32 KiB. Above 256 KiB, messages
@@ -94,7 +95,8 @@ impl Default for WorldConfig {
         Self {
             seed: 1,
             link: LinkConfig::lan(),
-            mesh: MeshConfig::default().max_outstanding(MAX_OUTSTANDING / 2),
+            mesh: MeshConfig::default()
+                .interleaver(InterleaverConfig::default().max_outstanding(MAX_OUTSTANDING / 2)),
             session: SessionConfig::default(),
             seats: 4,
         }

@@ -82,6 +82,10 @@ mod media;
 mod packet;
 mod reader;
 mod reassembly;
+#[cfg(feature = "rtp")]
+pub mod rtcp;
+#[cfg(feature = "rtp")]
+pub mod rtp;
 
 pub use config::{InterleaverConfig, ReassemblyConfig};
 pub use control::{

@@ -308,6 +308,18 @@ fn a_single_stray_number_changes_nothing() {
 }
 
 #[test]
+fn a_stray_number_is_not_kept_for_ever() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.give(0, frames(0, 1)), "F0");
+    assert_eq!(bench.give(0, [video(40_000, 77, true, true)]), "");
+    assert_eq!(bench.wait(4_999), "");
+    assert!(bench.machine.held() > 0);
+    assert_eq!(bench.wait(5_000), "");
+    assert_eq!((bench.machine.held(), bench.machine.poll_timeout()), (0, None));
+    assert_eq!(bench.machine.stats().dropped_packets, 1);
+}
+
+#[test]
 fn a_flood_of_first_packets_stays_within_the_bounds() {
     let config = DepacketizerConfig::default().max_packets(8).max_bytes(4_096);
     let mut bench = Bench::with(config);

@@ -165,7 +165,11 @@ impl Depacketizer {
     /// Gives up what has been waited for too long. Calling it early or twice does
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        if self.jump_timeout().is_some_and(|deadline| deadline <= now) {
+            self.jumped = None;
+            self.frames.stats.dropped_packets += 1;
+        }
+        while self.gap_timeout().is_some_and(|deadline| deadline <= now) {
             self.give_up();
         }
     }
@@ -177,11 +181,11 @@ impl Depacketizer {
         self.frames.outputs.pop_front()
     }
 
-    /// When the first gap, or the frame that is not ended, is to be given up.
+    /// When something is to be given up: the first gap, the frame that is not ended, a
+    /// packet that is far from all others.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let since = self.window.oldest().or(self.frames.latest())?;
-        since.checked_add(self.config.max_age)
+        self.gap_timeout().into_iter().chain(self.jump_timeout()).min()
     }
 
     /// Bytes held, bookkeeping included, outputs not.
@@ -195,6 +199,16 @@ impl Depacketizer {
     #[must_use]
     pub const fn stats(&self) -> DepacketizerStats {
         self.frames.stats
+    }
+
+    fn gap_timeout(&self) -> Option<Instant> {
+        let since = self.window.oldest().or(self.frames.latest())?;
+        since.checked_add(self.config.max_age)
+    }
+
+    fn jump_timeout(&self) -> Option<Instant> {
+        let (_, packet) = self.jumped.as_ref()?;
+        packet.arrived.checked_add(MAX_JUMP_AGE)
     }
 
     fn take_in(&mut self, now: Instant, Packet { header, payload }: Packet) -> Verdict {
@@ -280,3 +294,8 @@ impl Depacketizer {
         self.window.len() + self.frames.len() + usize::from(self.jumped.is_some())
     }
 }
+
+/// How long a packet that is far from the others waits for the one that confirms it. A
+/// stream of one packet in 5 s has other troubles; a screen that stands still is sent
+/// once a second at least.
+const MAX_JUMP_AGE: Duration = Duration::from_secs(5);

@@ -1,14 +1,16 @@
 # The main job is `make call`; what it takes as options goes into ARGS:
 #   make call ARGS="--duration 10 --json"
 ARGS ?=
+BENCH ?=
 CARGO ?= cargo
+export RUNS_EACH SECONDS_EACH TARGET
 
 # cmake builds libopus; nasm makes OpenH264 three times as fast, and its absence
 # is silent.
 PACKAGES := cmake nasm
 MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
 
-.PHONY: call test check sim deps
+.PHONY: call test check sim bench fuzz deps
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
@@ -16,8 +18,19 @@ call: deps
 sim: deps
 	@$(CARGO) run --release --quiet -p paceline-sim --example three_people -- $(ARGS)
 
+# What a release costs, beside what it could cost: BENCH=framing for one of them.
+bench: deps
+	$(CARGO) bench -p paceline-benches $(if $(BENCH),--bench $(BENCH)) -- $(ARGS)
+
+# Every fuzz target for so many seconds: make fuzz SECONDS_EACH=30, or RUNS_EACH=1000000
+# SECONDS_EACH=0, or TARGET=header for one of them.
+fuzz: deps
+	@fuzz/run
+
 test: deps
-	$(CARGO) test --workspace --all-features
+	$(CARGO) test --workspace --exclude paceline-fuzz --all-features
+	@# Its feature is libFuzzer, which the replay of the corpora does not need.
+	$(CARGO) test -p paceline-fuzz
 
 check: deps
 	$(CARGO) fmt --all --check

@@ -233,7 +233,11 @@ impl Depacketizer {
         let (time, marker) = (header.timestamp, header.marker);
         let packet = Held { arrived: now, time, marker, content };
         match (place, verdict) {
-            (Place::Free(seq), _) => self.window.insert(seq, packet),
+            (Place::Free(seq), _) => {
+                if let Some(packet) = self.window.pass(seq, packet) {
+                    self.frames.push(seq, packet);
+                }
+            }
             (_, Verdict::Malformed(_)) => {}
             _ => return self.jump(header.sequence_number, packet),
         }

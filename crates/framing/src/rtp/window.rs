@@ -84,6 +84,18 @@ impl Window {
         }
     }
 
+    /// Passes on the packet that is waited for, and holds any other, at a place that is
+    /// free.
+    pub(super) fn pass(&mut self, seq: u64, packet: Held) -> Option<Held> {
+        if self.next != Some(seq) {
+            self.insert(seq, packet);
+            return None;
+        }
+        self.highest = self.highest.max(Some(seq));
+        self.next = Some(seq + 1);
+        Some(packet)
+    }
+
     /// Holds a packet at a place that is free.
     pub(super) fn insert(&mut self, seq: u64, packet: Held) {
         self.highest = self.highest.max(Some(seq));

@@ -21,6 +21,7 @@ mod opus;
 mod output;
 mod packet;
 mod packetizer;
+mod picture_id;
 mod vp8;
 mod vp9;
 mod window;

@@ -38,21 +38,22 @@ mod tests;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use self::bitstream::{KeyFrame, is_superframe, superframe_index};
-use self::descriptor::{B, Descriptor, E, I, M, P, V, Y, Z};
+use self::descriptor::{B, Descriptor, E, I, P, V, Y, Z};
 use super::format::Assembled;
+use super::picture_id::PictureIds;
 use super::{PacketizeError, PayloadError};
 
 /// Makes payloads, each with a picture ID of fifteen bits.
 #[derive(Debug)]
 pub(super) struct Payloader {
-    picture_id: u16,
+    picture_ids: PictureIds,
 }
 
 impl Payloader {
     /// The first frame gets the low fifteen bits of `first_picture_id`, which should be
     /// random (RFC 9628 §4.2 allows any).
     pub(super) const fn new(first_picture_id: u16) -> Self {
-        Self { picture_id: first_picture_id & MAX_PICTURE_ID }
+        Self { picture_ids: PictureIds::new(first_picture_id) }
     }
 
     /// Appends the payloads of a frame, each of at most `max` bytes, in order.
@@ -90,7 +91,7 @@ impl Payloader {
         }
         let size = key_frame.and_then(|frame| frame.size);
 
-        let [high, low] = self.picture_id.to_be_bytes();
+        let [high, low] = self.picture_ids.octets();
         let common = I | Z | if key { 0 } else { P };
         let mut first = B | if size.is_some() { V } else { 0 };
         let before = if size.is_some() { STRUCTURE } else { 0 };
@@ -101,7 +102,7 @@ impl Payloader {
             let room = if first & V != 0 { room - STRUCTURE } else { room };
             let (fragment, after) = rest.split_at(room.min(rest.len()));
             let last = if after.is_empty() { E } else { 0 };
-            buffer.put_slice(&[common | first | last, M | high, low]);
+            buffer.put_slice(&[common | first | last, high, low]);
             if let (true, Some((width, height))) = (first & V != 0, size) {
                 // N_S is 0: one spatial layer.
                 buffer.put_u8(Y);
@@ -113,7 +114,7 @@ impl Payloader {
             first = 0;
             rest = after;
         }
-        self.picture_id = (self.picture_id + 1) & MAX_PICTURE_ID;
+        self.picture_ids.advance();
         Ok(())
     }
 }
@@ -207,8 +208,6 @@ pub(super) fn assemble(payloads: &[Bytes]) -> Result<Assembled, PayloadError> {
     Ok(Assembled { data: data.into(), key, discardable: false })
 }
 
-/// RFC 9628 §4.2: after it comes 0.
-const MAX_PICTURE_ID: u16 = 0x7fff;
 /// Bytes of the descriptor that we make: flags, picture ID.
 const DESCRIPTOR: usize = 3;
 /// RFC 9628 §4.2.1: bytes of the scalability structure that we make: flags, width,

@@ -1,8 +1,7 @@
 //! The octets before a fragment of a VP9 frame.
 
-use bytes::Buf;
-
 use crate::rtp::PayloadError;
+use crate::rtp::picture_id::{self, octet};
 
 /// What a descriptor says, as far as it matters here.
 #[derive(Debug)]
@@ -35,12 +34,7 @@ impl Descriptor {
         let first = octet(&mut rest, "payload descriptor")?;
         let (mut picture_id, mut spatial, mut above) = (None, 0, false);
         if first & I != 0 {
-            let id = octet(&mut rest, "picture ID")?;
-            picture_id = Some(if id & M == 0 {
-                id.into()
-            } else {
-                u16::from_be_bytes([id & !M, octet(&mut rest, "picture ID")?])
-            });
+            picture_id = Some(picture_id::parse(&mut rest)?);
         } else if first & F != 0 {
             return Err(PayloadError::BadValue { field: "I", value: 0 });
         }
@@ -100,10 +94,6 @@ fn structure(rest: &mut &[u8]) -> Result<(), PayloadError> {
     Ok(())
 }
 
-fn octet(bytes: &mut &[u8], field: &'static str) -> Result<u8, PayloadError> {
-    bytes.try_get_u8().map_err(|_| PayloadError::Truncated { field })
-}
-
 fn skip(bytes: &mut &[u8], len: usize, field: &'static str) -> Result<(), PayloadError> {
     *bytes = bytes.get(len..).ok_or(PayloadError::Truncated { field })?;
     Ok(())
@@ -125,8 +115,6 @@ pub(super) const E: u8 = 0x04;
 pub(super) const V: u8 = 0x02;
 /// RFC 9628 §4.2: no higher spatial layer refers to this one.
 pub(super) const Z: u8 = 0x01;
-/// RFC 9628 §4.2: the picture ID has fifteen bits, not seven.
-pub(super) const M: u8 = 0x80;
 /// RFC 9628 §4.2, layer indices: where the spatial layer is.
 const SID_SHIFT: u8 = 1;
 /// RFC 9628 §4.2: three bits of spatial layer.

@@ -30,17 +30,12 @@ pub(super) fn inspect(payload: &Bytes) -> Result<bool, PayloadError> {
 /// The only payload of a frame. A decoder can start at any, and can hear when one is
 /// missing.
 pub(super) fn assemble(payloads: &[Bytes]) -> Result<Assembled, PayloadError> {
-    match payloads {
-        [] => Err(PayloadError::Truncated { field: "Opus packet" }),
-        [data] => {
-            inspect(data)?;
-            Ok(Assembled { data: data.clone(), key: true, discardable: false })
-        }
-        more => {
-            let value = more.len() as u64;
-            Err(PayloadError::BadValue { field: "packets of an Opus frame", value })
-        }
-    }
+    let [data] = payloads else {
+        let value = payloads.len() as u64;
+        return Err(PayloadError::BadValue { field: "packets of an Opus frame", value });
+    };
+    inspect(data)?;
+    Ok(Assembled { data: data.clone(), key: true, discardable: false })
 }
 
 /// How long an Opus packet sounds, in ticks of 48 kHz, as its first byte says (RFC 6716

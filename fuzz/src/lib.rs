@@ -1,0 +1,33 @@
+//! What a hostile peer may send, as bodies of fuzz targets.
+//!
+//! A body takes bytes that nobody vouches for, does with them what a program would, and
+//! panics if something is held that should not be, or if what was read is not what is
+//! written back. `make fuzz` runs libFuzzer on each; `cargo test -p paceline-fuzz`
+//! replays each on its folder of `corpus`, without libFuzzer.
+
+mod packets;
+mod queues;
+mod rtp;
+
+pub use self::packets::{bodies, header};
+pub use self::queues::{interleaver, reassembly};
+pub use self::rtp::{rtcp, rtp_frames, rtp_h264, rtp_header, rtp_opus, rtp_send, rtp_vp8, rtp_vp9};
+
+/// The body of a target.
+pub type Body = fn(&[u8]);
+
+/// Every target: the name of its folder and program, and its body.
+pub const TARGETS: [(&str, Body); 12] = [
+    ("bodies", bodies),
+    ("header", header),
+    ("interleaver", interleaver),
+    ("reassembly", reassembly),
+    ("rtcp", rtcp),
+    ("rtp_frames", rtp_frames),
+    ("rtp_h264", rtp_h264),
+    ("rtp_header", rtp_header),
+    ("rtp_opus", rtp_opus),
+    ("rtp_send", rtp_send),
+    ("rtp_vp8", rtp_vp8),
+    ("rtp_vp9", rtp_vp9),
+];

@@ -10,7 +10,21 @@ export RUNS_EACH SECONDS_EACH TARGET
 PACKAGES := cmake nasm
 MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
 
-.PHONY: call test check sim bench fuzz deps
+# What tests/interop talks with. GStreamer's plugins are no commands: each of these is
+# known by an element of it.
+PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+SHOWS_ffmpeg := command -v ffmpeg
+SHOWS_gstreamer1.0-tools := command -v gst-launch-1.0
+SHOWS_gstreamer1.0-plugins-base := gst-inspect-1.0 --exists oggdemux
+SHOWS_gstreamer1.0-plugins-good := gst-inspect-1.0 --exists rtph264pay
+SHOWS_gstreamer1.0-plugins-bad := gst-inspect-1.0 --exists h264parse
+SHOWS_gstreamer1.0-plugins-ugly := gst-inspect-1.0 --exists x264enc
+SHOWS_gstreamer1.0-libav := gst-inspect-1.0 --exists avdec_h264
+# Looked for only when asked: it takes a second.
+MISSING_PEERS = $(foreach peer,$(PEERS),$(if $(shell $(SHOWS_$(peer)) >/dev/null 2>&1 && echo y),,$(peer)))
+
+.PHONY: call test check sim bench fuzz interop deps interop-deps
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
@@ -31,6 +45,10 @@ test: deps
 	$(CARGO) test --workspace --exclude paceline-fuzz --all-features
 	@# Its feature is libFuzzer, which the replay of the corpora does not need.
 	$(CARGO) test -p paceline-fuzz
+
+# Here a peer that is not installed is a failure; in `make test` its tests are skipped.
+interop: deps interop-deps
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-tests -- --nocapture $(ARGS)
 
 check: deps
 	$(CARGO) fmt --all --check
@@ -60,3 +78,18 @@ ifneq ($(strip $(MISSING)),)
 		exit 1; \
 	fi
 endif
+
+# The same manner; only `interop` and CI ask for it, as it is a lot to install.
+interop-deps:
+	@missing="$(strip $(MISSING_PEERS))"; \
+	if [ -z "$$missing" ]; then \
+		:; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $$missing with apt-get"; \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "missing: $$missing"; \
+		echo "install with: apt-get install $$missing   (as root, or what your system has instead)"; \
+		exit 1; \
+	fi

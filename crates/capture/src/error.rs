@@ -49,7 +49,7 @@ pub enum CaptureError {
         max: u64,
     },
     /// The system does not let us read it.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read ({source}): check the path and who may read it", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -76,10 +76,12 @@ impl ReassemblyConfig {
         self
     }
 
-    /// How long to wait for the rest of a packet. Defaults to 500 ms.
+    /// How long to wait for the rest of a packet of media. Defaults to 500 ms.
     ///
     /// Media that takes longer has missed its playout time; on a link so slow,
-    /// large pictures never arrive.
+    /// large pictures never arrive. Control and an application's data are waited for
+    /// within the bounds on packets and bytes: media go before them, for as long as they
+    /// like.
     #[must_use]
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
@@ -141,7 +143,8 @@ impl InterleaverConfig {
     /// Bytes of sound that may wait, bookkeeping included. Defaults to 512 KiB: 400 ms
     /// of two channels of 32-bit floats is 150 KiB.
     ///
-    /// Over it the oldest sound is dropped.
+    /// Over it the oldest sound is dropped. The newest may be larger than this if it
+    /// waits alone.
     #[must_use]
     pub const fn max_audio_bytes(mut self, bytes: usize) -> Self {
         self.max_audio_bytes = bytes;

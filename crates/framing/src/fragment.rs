@@ -119,9 +119,9 @@ pub struct Fragmenter {
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FragmenterStats {
-    /// Bytes written into messages: frames and headers. This, and what control packets
-    /// are written into first, is all that is copied on the way to a transport, however
-    /// many peers a packet goes to.
+    /// Bytes written into messages: frames and headers. This, and the fields of a packet,
+    /// which are put together first, is all that is copied on the way to a transport,
+    /// however many peers a packet goes to.
     pub copied_bytes: u64,
     /// Messages made.
     pub messages: u64,

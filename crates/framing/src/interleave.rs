@@ -116,7 +116,8 @@ pub struct Interleaver {
     bulk: Queue,
     /// Streams of which only a keyframe is taken.
     broken: BTreeSet<StreamKey>,
-    needs_keyframe: bool,
+    /// Those of them that nobody was told of yet.
+    untold: BTreeSet<StreamKey>,
     stats: InterleaverStats,
 }
 
@@ -131,7 +132,7 @@ impl Interleaver {
             video: Queue::default(),
             bulk: Queue::default(),
             broken: BTreeSet::new(),
-            needs_keyframe: false,
+            untold: BTreeSet::new(),
             stats: InterleaverStats::default(),
         }
     }
@@ -186,7 +187,7 @@ impl Interleaver {
     /// `true` once for each time that this begins.
     #[must_use]
     pub fn poll_needs_keyframe(&mut self) -> bool {
-        mem::take(&mut self.needs_keyframe)
+        !mem::take(&mut self.untold).is_empty()
     }
 
     /// Bytes that wait, bookkeeping included.
@@ -225,8 +226,9 @@ impl Interleaver {
         if self.refuses(&cut, picture) {
             return Verdict::Shed;
         }
-        if cut.is_key() && self.broken.remove(&picture.stream) && self.broken.is_empty() {
-            self.needs_keyframe = false;
+        if cut.is_key() {
+            self.broken.remove(&picture.stream);
+            self.untold.remove(&picture.stream);
         }
         self.video.push(now, cut);
         Verdict::Queued
@@ -276,8 +278,9 @@ impl Interleaver {
     }
 
     fn break_off(&mut self, stream: StreamKey) {
-        self.broken.insert(stream);
-        self.needs_keyframe = true;
+        if self.broken.insert(stream) {
+            self.untold.insert(stream);
+        }
     }
 }
 

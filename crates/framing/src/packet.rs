@@ -57,10 +57,12 @@ impl Packet {
     ///
     /// # Panics
     ///
-    /// If the body is one that [`parse`](Self::parse) refuses: a picture whose
-    /// bytes do not fit its sides, a glyph that there is not, more than two
-    /// channels, a level below silence; or if a media time is not of the 48 kHz
-    /// clock for sound, the 90 kHz clock for everything else.
+    /// If the body is one that [`parse`](Self::parse) refuses: a picture whose bytes do
+    /// not fit its sides, a glyph that there is not, no channel or more than two, a level
+    /// below silence. If a media time is not of the 48 kHz clock for sound, the 90 kHz
+    /// clock for everything else. If a list or a text has more than the 65,535 that its
+    /// count can say: the numbering of [`Prepare`](crate::Prepare), the name of a media
+    /// section.
     #[must_use]
     pub fn emit(&self) -> Bytes {
         let (fields, data) = self.emit_body();

@@ -70,6 +70,46 @@ fn the_rest_of_a_packet_is_waited_for_so_long() {
     assert_eq!((reassembler.stats().expired, reassembler.stats().stray), (1, 1));
 }
 
+/// Media go before it, for as long as they like; and it is on a reliable channel.
+#[test]
+fn control_and_an_applications_data_are_waited_for() {
+    let start = Instant::now();
+    let mut reassembler = Reassembler::new(ReassemblyConfig::default());
+    let data = Control::ApplicationData { channel: 0, data: vec![7; 100_000].into() };
+    let reports = (0..100).map(|n| ReceptionReport {
+        stream: StreamKey { sender: SenderId::new(n), stream: StreamId::VIDEO },
+        highest_seq: 0,
+        lost: 0,
+        jitter: 0,
+        last_capture: NtpTime::default(),
+        queue_delay: 0,
+    });
+    let mut fragmenter = Fragmenter::new(1_000);
+    for control in [data, Control::ReceiverReport(reports.collect())] {
+        let packet = Packet { sender: SenderId::new(1), epoch: None, body: Body::Control(control) };
+        let mut now = start;
+        for message in cut(&mut fragmenter, &packet) {
+            assert!(reassembler.poll_output().is_none());
+            reassembler.handle_message(now, message).unwrap();
+            now += Duration::from_secs(1);
+            reassembler.handle_timeout(now);
+        }
+        assert!(reassembler.poll_output() == Some(packet));
+    }
+    assert_eq!((reassembler.stats().expired, reassembler.held()), (0, 0));
+}
+
+#[test]
+fn for_ever_is_long_enough() {
+    let config = ReassemblyConfig::default().max_age(Duration::MAX);
+    let mut reassembler = Reassembler::new(config);
+    let messages = cut(&mut Fragmenter::new(1_000), &picture(1_500));
+    for message in messages {
+        reassembler.handle_message(Instant::now(), message).unwrap();
+    }
+    assert!(reassembler.poll_output().is_some());
+}
+
 #[test]
 fn the_oldest_unfinished_packet_makes_room() {
     let now = Instant::now();

@@ -1,9 +1,13 @@
 //! The headers that a packetizer makes.
 #![cfg(feature = "rtp")]
+#![allow(clippy::disallowed_methods, reason = "a test needs an epoch")]
+
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use paceline_framing::rtp::{
-    Codec, PacketizeError, Packetizer, PacketizerConfig, PacketizerStats, parse,
+    Codec, Depacketizer, DepacketizerConfig, Output, PacketizeError, Packetizer, PacketizerConfig,
+    PacketizerStats, parse,
 };
 use paceline_framing::types::{
     AudioCodec, Coding, EncodedFrame, Frequency, MediaTime, NtpTime, SeqNo, StreamId, VideoCodec,
@@ -52,6 +56,46 @@ fn the_marker_ends_a_picture_and_all_its_packets_have_its_time() {
     assert_eq!(packetizer.stats(), stats);
     for packet in packets {
         assert_eq!(parse(paceline_framing::rtp::emit(&packet)), Ok(packet));
+    }
+}
+
+/// Parameter sets may go in the session description (RFC 6184 §8.1).
+#[test]
+fn keyframes_without_parameter_sets_come_back_if_none_ever_came() {
+    let coding = |key| Coding::Video {
+        codec: VideoCodec::H264,
+        key,
+        discardable: false,
+        width: 16,
+        height: 16,
+    };
+    let idr = frame(0, Frequency::VIDEO, coding(true), vec![0, 0, 1, 0x65, 0x88, 0x80]);
+    let with_sets = [&[0, 0, 1, 0x67, 0x42, 0xc0, 0x1e, 0xd9][..], &idr.data].concat();
+    let with_sets = frame(0, Frequency::VIDEO, coding(true), with_sets);
+    for first in [&idr, &with_sets] {
+        let mut packetizer = Packetizer::new(PacketizerConfig::new(Codec::H264, 96, 1));
+        let config = DepacketizerConfig::default();
+        let mut depacketizer = Depacketizer::new(1, Codec::H264, config);
+        let now = Instant::now();
+        let mut frames = Vec::new();
+        for (index, ticks) in (0..4).zip((0..).step_by(3_000)) {
+            let frame =
+                EncodedFrame { time: MediaTime::new(ticks, Frequency::VIDEO), ..first.clone() };
+            let packets = packetizer.packetize(&frame).unwrap();
+            // Of the third, what is first is lost.
+            for packet in packets.into_iter().skip(usize::from(index == 2)) {
+                let _ = depacketizer.handle_packet(now, packet);
+            }
+        }
+        depacketizer.handle_timeout(now + Duration::from_secs(1));
+        while let Some(output) = depacketizer.poll_output() {
+            if let Output::Frame(frame) = output {
+                assert!(frame.key);
+                frames.push(frame.time.ticks() as u32);
+            }
+        }
+        // Without the third, if it lacks what may be its sets.
+        assert_eq!(frames, [0, 3_000, 9_000]);
     }
 }
 

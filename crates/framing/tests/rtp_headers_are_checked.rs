@@ -85,7 +85,7 @@ fn an_extension_element_does_not_reach_into_the_payload() {
 #[test]
 fn there_are_no_more_extension_elements_than_ids() {
     assert_eq!(parse(extended(0x1000, &[1, 0].repeat(254))).unwrap().header.extensions.len(), 254);
-    let error = PayloadError::BadValue { field: "count of extension elements", value: 256 };
+    let error = PayloadError::TooMany { field: "extension elements", max: 255 };
     assert_eq!(parse(extended(0x1000, &[1, 0].repeat(256))), Err(error));
 }
 

@@ -248,6 +248,36 @@ fn a_stream_is_not_shed_for_another() {
 }
 
 #[test]
+fn a_keyframe_is_asked_for_once_for_each_stream() {
+    let now = Instant::now();
+    let config = InterleaverConfig::default().max_video_bytes(5_000);
+    let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
+    // Too many messages, again and again.
+    for seq in 0..3 {
+        let mut fragmenter = Fragmenter::new(Fragmenter::MIN_MESSAGE);
+        let coding = Coding::Image { format: PixelFormat::Rgba, width: 2_000, height: 1_000 };
+        let huge = frame(StreamId::new(9), seq, coding, vec![0; 8_000_000]);
+        let coding = Coding::Video {
+            codec: VideoCodec::H264,
+            key: true,
+            discardable: false,
+            width: 2_000,
+            height: 1_000,
+        };
+        let Body::Media(mut media) = huge.body else { unreachable!("it is a frame") };
+        media.coding = coding;
+        let huge = Packet { body: Body::Media(media), ..huge };
+        assert_eq!(queue.push(now, fragmenter.cut(&huge)), Verdict::TooLarge);
+        assert_eq!(queue.poll_needs_keyframe(), seq == 0);
+    }
+    // Another stream's keyframe that makes way for the next has its successor.
+    for seq in 0..3 {
+        assert_eq!(queue.push(now, maker.key(seq, 3_000)), Verdict::Queued);
+        assert!(!queue.poll_needs_keyframe());
+    }
+}
+
+#[test]
 fn a_picture_that_is_begun_is_never_shed() {
     let start = Instant::now();
     let config = InterleaverConfig::default().max_video_bytes(10_000);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use paceline_framing::{
-    Body, ByeReason, Control, Fragmenter, Hello, PROTOCOL_VERSION, Packet, Role,
+    Body, ByeReason, Control, Fragmenter, Hello, PROTOCOL_VERSION, Packet, ParseError, Role,
 };
 use paceline_types::{
     ConnectionEvent, ConnectionOp, ConnectionState, Epoch, PeerId, SenderId, Signal,
@@ -350,6 +350,10 @@ impl Mesh {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.stats.received_bytes += bytes.len() as u64;
         if let Err(error) = known.reassembler.handle_message(now, bytes) {
+            // What a later version says beside media is no fault of his.
+            if known.newer && matches!(error, ParseError::UnknownType(128..)) {
+                return;
+            }
             known.stats.bad_messages += 1;
             debug!(%peer, %error, "a message is no packet");
             return;
@@ -419,6 +423,7 @@ impl Mesh {
         known.max_message = self.config.max_message.min(limit);
         known.max_packet = usize::try_from(hello.max_packet).unwrap_or(usize::MAX);
         known.role = hello.role;
+        known.newer = hello.max_version > PROTOCOL_VERSION;
         known.state = ConnectionState::Connected;
         known.attempts = 0;
         known.open_by = None;

@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) role: Role,
     pub(crate) max_message: usize,
     pub(crate) max_packet: usize,
+    /// He speaks versions of the format that we do not.
+    pub(crate) newer: bool,
     pub(crate) open: bool,
     pub(crate) queue: Interleaver,
     pub(crate) reassembler: Reassembler,
@@ -72,6 +74,7 @@ impl Peer {
             role: Role::Member,
             max_message: config.max_message,
             max_packet: config.reassembly.max_packet_bytes(),
+            newer: false,
             open: false,
             queue: Interleaver::new(config.interleaver.clone()),
             reassembler: Reassembler::new(config.reassembly.clone()),

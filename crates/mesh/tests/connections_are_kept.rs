@@ -5,7 +5,9 @@
 mod common;
 
 use common::{Net, identity, ms, peer, sender};
-use paceline_mesh::framing::{Body, ByeReason, Control, Fragmenter, Packet};
+use paceline_mesh::framing::{
+    Body, ByeReason, Control, Fragmenter, Hello, PROTOCOL_VERSION, Packet, Role,
+};
 use paceline_mesh::types::{ConnectionEvent, ConnectionOp, Epoch, Signal, StreamId};
 use paceline_mesh::{CallError, Event, Mesh, MeshConfig, Output};
 
@@ -150,6 +152,42 @@ fn a_hello_of_somebody_else_ends_the_connection() {
     let closed = std::iter::from_fn(|| mesh.poll_output())
         .any(|output| matches!(output, Output::Connection { op: ConnectionOp::Close, .. }));
     assert!(closed);
+}
+
+/// Control of a type that only a later version has is no fault of who speaks that.
+#[test]
+fn what_a_later_version_says_is_ignored() {
+    for (max_version, bad) in [(PROTOCOL_VERSION, 1), (PROTOCOL_VERSION + 1, 0)] {
+        let now = std::time::Instant::now();
+        let mut mesh = Mesh::new(now, identity(1), MeshConfig::default());
+        mesh.expect(now, peer(2), sender(2)).expect("a place");
+        mesh.handle_signal(now, peer(2), Signal::Offer { sdp: String::new() });
+        mesh.handle_connection(now, peer(2), ConnectionEvent::Open);
+        let hello = Hello {
+            session: identity(1).session,
+            peer: peer(2),
+            sender: sender(2),
+            min_version: PROTOCOL_VERSION,
+            max_version,
+            role: Role::Member,
+            capabilities: 0,
+            max_message: 16_384,
+            max_packet: 1 << 20,
+            resume: [0; 16],
+        };
+        let body = Body::Control(Control::Hello(hello));
+        let hello = Packet { sender: sender(2), epoch: Some(Epoch::default()), body }.emit();
+        let mut unknown = hello.to_vec();
+        unknown[6..8].copy_from_slice(&200_u16.to_be_bytes());
+        unknown[12..16].fill(0);
+        let checksum = crc32c::crc32c(&unknown);
+        unknown[12..16].copy_from_slice(&checksum.to_be_bytes());
+        for message in [hello, unknown.into()] {
+            mesh.handle_connection(now, peer(2), ConnectionEvent::Message(message));
+        }
+        assert_eq!(mesh.connected().count(), 1);
+        assert_eq!(mesh.stats(peer(2)).expect("known").bad_messages, bad);
+    }
 }
 
 #[test]

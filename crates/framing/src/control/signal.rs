@@ -12,7 +12,7 @@ pub(super) fn parse(fields: &mut Reader) -> Result<Signal, ParseError> {
         ANSWER => Ok(Signal::Answer { sdp: fields.text("description")? }),
         CANDIDATE => {
             let mline_index = fields.u16("media section")?;
-            let mid_len = fields.u8("length of the media section's name")?;
+            let mid_len = fields.u16("length of the media section's name")?;
             Ok(Signal::Candidate {
                 mid: fields.text_of(mid_len.into(), "media section's name")?,
                 candidate: fields.text("candidate")?,
@@ -34,10 +34,10 @@ pub(super) fn emit(signal: &Signal, out: &mut BytesMut) {
             out.put_slice(sdp.as_bytes());
         }
         Signal::Candidate { candidate, mid, mline_index } => {
-            let mid_len = u8::try_from(mid.len()).expect("a media section's name is short");
+            let mid_len = u16::try_from(mid.len()).expect("a media section's name is short");
             out.put_u8(CANDIDATE);
             out.put_u16(*mline_index);
-            out.put_u8(mid_len);
+            out.put_u16(mid_len);
             out.put_slice(mid.as_bytes());
             out.put_slice(candidate.as_bytes());
         }

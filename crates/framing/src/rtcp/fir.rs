@@ -5,6 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use super::{FirEntry, FullIntraRequest};
 
 /// What became of a command given to [`FirReceiver::handle_command`].
+///
+/// ```
+/// use paceline_framing::rtcp::{FirReceiver, FirVerdict};
+///
+/// let verdict = FirReceiver::new().handle_command(1, 2, 7);
+/// assert_eq!(verdict, FirVerdict::New); // make a key frame
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 #[non_exhaustive]

@@ -57,7 +57,7 @@ pub const fn delay_to_duration(units: u32) -> Duration {
 /// (RFC 3550 §6.4.1); none if its sender had no report of ours.
 ///
 /// `now` is of the clock that our sender reports tell. The figures are the peer's: they
-/// can be lies, up to 18 hours. What would be less than nothing, as rounding makes it on
+/// can be lies, up to 9 hours. What would be less than nothing, as rounding makes it on
 /// a short path, is zero.
 ///
 /// ```

@@ -145,7 +145,8 @@ pub enum Status {
 }
 
 /// What became of up to 65,535 packets, held as the wire has it: two octets may say
-/// that 8,191 are lost, and are two octets here too.
+/// that 8,191 are lost, and are two octets here too. Equal means equal on the wire: the
+/// same statuses in other chunks are not.
 ///
 /// ```
 /// use paceline_framing::rtcp::{Status, Statuses};

@@ -37,7 +37,8 @@ impl DepacketizerConfig {
 
     /// Bytes to hold, bookkeeping included. Defaults to 4 MiB.
     ///
-    /// Over it the first gap is given up, and if there is none, the frame that is not
+    /// Over it a packet that is far from the others goes first, then the first gap is
+    /// given up, and if there is none, the frame that is not
     /// ended. A payload counts as long as it is: one that is a slice of a larger buffer
     /// keeps all of that alive, and what is larger is not known here.
     #[must_use]
@@ -77,8 +78,12 @@ impl Default for DepacketizerConfig {
 /// or where the next number has another timestamp; a frame of sound is one packet. It is
 /// given out when all its packets and all before them are there or given up, and never
 /// in part: next to a gap it needs a first packet that says it is one, and a last packet
-/// with the marker bit or the next frame behind it. A last frame without either is
-/// dropped after [`max_age`](DepacketizerConfig::max_age).
+/// with the marker bit or the next frame behind it. A frame without either is held until
+/// the next packet tells.
+///
+/// What says that it is first: for VP8 and VP9 the descriptor; for H.264 a delimiter, an
+/// SPS, the slice with the first macroblock. Of an IDR picture only in a stream that has
+/// no parameter sets in band: else they may be what is missing.
 ///
 /// The stream begins with the first packet that is provably the first of a frame. As
 /// long as there is only an earlier one that is not, what comes before it is waited for.
@@ -127,6 +132,8 @@ pub struct Depacketizer {
     codec: Codec,
     window: Window,
     frames: Frames,
+    /// Parameter sets of H.264 came, so an IDR picture may lack its own.
+    sets_in_band: bool,
     /// A packet that is far from the others, if it was the last such.
     jumped: Option<(u16, Held)>,
 }
@@ -137,7 +144,7 @@ impl Depacketizer {
     #[must_use]
     pub fn new(ssrc: u32, codec: Codec, config: DepacketizerConfig) -> Self {
         let (window, frames) = (Window::default(), Frames::new(codec));
-        Self { config, ssrc, codec, window, frames, jumped: None }
+        Self { config, ssrc, codec, window, frames, sets_in_band: false, jumped: None }
     }
 
     /// Takes in a packet that arrived at `now`. Its payload is shared, not copied.
@@ -181,8 +188,8 @@ impl Depacketizer {
         self.frames.outputs.pop_front()
     }
 
-    /// When something is to be given up: the first gap, the frame that is not ended, a
-    /// packet that is far from all others.
+    /// When something is to be given up: the first gap, or a packet that is far from all
+    /// others.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.gap_timeout().into_iter().chain(self.jump_timeout()).min()
@@ -202,8 +209,7 @@ impl Depacketizer {
     }
 
     fn gap_timeout(&self) -> Option<Instant> {
-        let since = self.window.oldest().or(self.frames.latest())?;
-        since.checked_add(self.config.max_age)
+        self.window.oldest()?.checked_add(self.config.max_age)
     }
 
     fn jump_timeout(&self) -> Option<Instant> {
@@ -226,7 +232,11 @@ impl Depacketizer {
             (Content::Padding, Verdict::Queued)
         } else {
             match self.codec.inspect(&payload) {
-                Ok(first) => (Content::Payload { first, bytes: payload }, Verdict::Queued),
+                Ok(look) => {
+                    self.sets_in_band |= look.sets;
+                    let first = look.first || (look.idr && !self.sets_in_band);
+                    (Content::Payload { first, bytes: payload }, Verdict::Queued)
+                }
                 Err(error) => (Content::Malformed, Verdict::Malformed(error)),
             }
         };
@@ -272,8 +282,8 @@ impl Depacketizer {
         }
     }
 
-    /// Stops to wait for what is waited for now: the first gap, or if there is none, the
-    /// rest of the frame that is not ended.
+    /// Stops to wait for what is waited for now: the first gap, or if there is none, as
+    /// happens over a bound, the rest of the frame that is not ended.
     fn give_up(&mut self) {
         match self.window.skip() {
             None => self.frames.abandon(),

@@ -6,6 +6,12 @@ use paceline_types::Frequency;
 use super::{PayloadError, h264, opus, vp8, vp9};
 
 /// The codecs that have a payload format here.
+///
+/// ```
+/// use paceline_framing::rtp::Codec;
+///
+/// assert_eq!((Codec::Opus.clock().hz(), Codec::Vp8.clock().hz()), (48_000, 90_000));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Codec {
@@ -30,14 +36,14 @@ impl Codec {
         }
     }
 
-    /// Looks at one packet's payload alone: whether it is provably the first of its
-    /// frame. What this refuses is never held.
-    pub(super) fn inspect(self, payload: &Bytes) -> Result<bool, PayloadError> {
+    /// Looks at one packet's payload alone. What this refuses is never held.
+    pub(super) fn inspect(self, payload: &Bytes) -> Result<Look, PayloadError> {
+        let begins = |first| Look { first, idr: false, sets: false };
         match self {
             Self::H264 => h264::inspect(payload),
-            Self::Opus => opus::inspect(payload),
-            Self::Vp8 => vp8::inspect(payload),
-            Self::Vp9 => vp9::inspect(payload),
+            Self::Opus => opus::inspect(payload).map(begins),
+            Self::Vp8 => vp8::inspect(payload).map(begins),
+            Self::Vp9 => vp9::inspect(payload).map(begins),
         }
     }
 
@@ -51,6 +57,18 @@ impl Codec {
             Self::Vp9 => vp9::assemble(payloads),
         }
     }
+}
+
+/// What a payload alone says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Look {
+    /// It is provably the first of its frame.
+    pub(super) first: bool,
+    /// It begins with the first slice of an IDR picture: the first of its frame, unless
+    /// parameter sets went before it.
+    pub(super) idr: bool,
+    /// There is a parameter set in it.
+    pub(super) sets: bool,
 }
 
 /// What the payloads of a frame's packets come to.

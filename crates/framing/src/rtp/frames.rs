@@ -1,7 +1,6 @@
 //! Packets in order to frames: where one begins, where it ends, whether it is whole.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use bytes::Bytes;
 use paceline_types::{MediaTime, SeqNo};
@@ -43,7 +42,6 @@ struct Open {
     last: u64,
     time: u32,
     marker: bool,
-    arrived: Instant,
     payloads: Vec<Bytes>,
     held: usize,
 }
@@ -63,7 +61,7 @@ impl Frames {
     /// Takes the packet that follows the last one, or the last gap.
     pub(super) fn push(&mut self, seq: u64, packet: Held) {
         let held = packet.size();
-        let Held { arrived, time, marker, content } = packet;
+        let Held { time, marker, content, .. } = packet;
         let (first, bytes) = match content {
             Content::Malformed => return self.miss(seq, 1),
             Content::Padding => {
@@ -79,7 +77,6 @@ impl Frames {
             At::Open(open) if open.time == time => {
                 open.last = seq;
                 open.marker = marker;
-                open.arrived = open.arrived.max(arrived);
                 open.payloads.push(bytes);
                 open.held += held;
             }
@@ -94,7 +91,7 @@ impl Frames {
                 self.close();
                 let payloads = vec![bytes];
                 let (first, last) = (seq, seq);
-                let open = Open { first, last, time, marker, arrived, payloads, held };
+                let open = Open { first, last, time, marker, payloads, held };
                 self.at = At::Open(open);
             }
         }
@@ -185,14 +182,6 @@ impl Frames {
     /// Whether a number is that of a packet of the frame that is open.
     pub(super) fn contains(&self, seq: u64) -> bool {
         matches!(&self.at, At::Open(open) if (open.first..=open.last).contains(&seq))
-    }
-
-    /// When the latest packet of the frame that is open came.
-    pub(super) const fn latest(&self) -> Option<Instant> {
-        match &self.at {
-            At::Open(open) => Some(open.arrived),
-            At::Boundary | At::Lost { .. } => None,
-        }
     }
 
     pub(super) const fn bytes(&self) -> usize {

@@ -104,7 +104,7 @@ pub enum Verdict {
     /// It is before the beginning, or it was given out, dropped or given up as missing.
     Late,
     /// It is no payload of the codec. Its number is missing from now on: a good packet
-    /// with it is a duplicate.
+    /// with it is late or a duplicate.
     Malformed(PayloadError),
     /// It is of another source than this machine is for.
     OtherSource,

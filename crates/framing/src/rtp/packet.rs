@@ -111,7 +111,7 @@ fn elements(profile: u16, mut block: Bytes) -> Result<Vec<Extension>, PayloadErr
         }
         // Elements may be empty, and then we would hold far more than was sent.
         if elements.len() == MAX_ELEMENTS {
-            return Err(bad("count of extension elements", MAX_ELEMENTS as u64 + 1));
+            return Err(PayloadError::TooMany { field: "extension elements", max: MAX_ELEMENTS });
         }
         elements.push(Extension { id, payload: block.split_to(len) });
     }

@@ -167,8 +167,20 @@ fn signal() -> impl Strategy<Value = Signal> {
 
 fn election() -> impl Strategy<Value = Control> {
     let nat = (
-        select(vec![NatType::Open, NatType::PortRestricted, NatType::Symmetric, NatType::Unknown]),
-        select(vec![Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::Unknown]),
+        select(vec![
+            NatType::Open,
+            NatType::FullCone,
+            NatType::Restricted,
+            NatType::PortRestricted,
+            NatType::Symmetric,
+            NatType::Unknown,
+        ]),
+        select(vec![
+            Mapping::EndpointIndependent,
+            Mapping::AddressDependent,
+            Mapping::AddressAndPortDependent,
+            Mapping::Unknown,
+        ]),
         any::<(u32, u32, bool)>(),
         peer(),
     )

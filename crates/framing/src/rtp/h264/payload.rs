@@ -3,29 +3,30 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::PayloadError;
-use super::super::format::Assembled;
+use super::super::format::{Assembled, Look};
 use super::annexb::{KIND_MASK, LAST_KIND};
 use super::{
-    DELIMITER, END, FU_A, FU_A_HEADER, IDR, NRI_MASK, SPS, STAP_A, STAP_A_HEADER, STAP_A_LENGTH,
-    START,
+    DELIMITER, END, FU_A, FU_A_HEADER, IDR, NRI_MASK, PPS, SPS, STAP_A, STAP_A_HEADER,
+    STAP_A_LENGTH, START,
 };
 
-/// Whether a payload begins an access unit, or lacks nothing of it that matters: a
-/// delimiter, an SPS, or the slice that has the first macroblock.
-///
-/// Not so the first slice of an IDR picture: its parameter sets may have gone before.
-pub(in super::super) fn inspect(payload: &Bytes) -> Result<bool, PayloadError> {
+/// What a payload says of its access unit: whether it begins it, or lacks nothing of it
+/// that matters. A delimiter does, an SPS, and the slice that has the first macroblock;
+/// the first slice of an IDR picture, if no parameter sets went before it.
+pub(in super::super) fn inspect(payload: &Bytes) -> Result<Look, PayloadError> {
     Ok(match Structure::parse(payload)? {
-        Structure::Single(unit) => begins(unit[0], &unit[1..]),
+        Structure::Single(unit) => look(unit[0], &unit[1..]),
         Structure::Stap(units) => {
-            let mut first = None;
+            let mut all: Option<Look> = None;
             for unit in units {
                 let (header, rest) = unit?;
-                first = first.or(Some(begins(header, rest)));
+                let unit = look(header, rest);
+                all.get_or_insert(unit).sets |= unit.sets;
             }
-            first.unwrap_or(false)
+            all.unwrap_or(NOTHING)
         }
-        Structure::Fu(fu) => fu.start && begins(fu.header, fu.fragment),
+        Structure::Fu(fu) if fu.start => look(fu.header, fu.fragment),
+        Structure::Fu(_) => NOTHING,
     })
 }
 
@@ -203,17 +204,21 @@ fn plain(field: &'static str, header: u8) -> Result<(), PayloadError> {
     }
 }
 
-/// Whether an access unit with this unit in it lacks nothing that a decoder needs if
-/// this is the first unit that is there. Others may begin one too (H.264 §7.4.1.2.3:
-/// SEI, PPS, 14 to 18), but may as well come after the SPS of a keyframe.
-fn begins(header: u8, rest: &[u8]) -> bool {
-    match header & KIND_MASK {
-        SPS | DELIMITER => true,
-        // A slice, or its partition A. `first_mb_in_slice` is 0 if the first bit is set.
-        1 | 2 => rest.first().is_some_and(|byte| byte & 0x80 != 0),
-        _ => false,
+/// What one unit says. Others may begin an access unit too (H.264 §7.4.1.2.3: SEI, PPS,
+/// 14 to 18), but may as well come after the SPS of a keyframe.
+fn look(header: u8, rest: &[u8]) -> Look {
+    // `first_mb_in_slice` is 0 if the first bit of a slice is set.
+    let first_slice = rest.first().is_some_and(|byte| byte & 0x80 != 0);
+    let kind = header & KIND_MASK;
+    Look {
+        // 2 is a slice's partition A.
+        first: matches!(kind, SPS | DELIMITER) || (matches!(kind, 1 | 2) && first_slice),
+        idr: kind == IDR && first_slice,
+        sets: matches!(kind, SPS | PPS),
     }
 }
+
+const NOTHING: Look = Look { first: false, idr: false, sets: false };
 
 /// H.264 §B.1.1, with the `zero_byte` that the first unit of an access unit must have.
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -226,7 +231,7 @@ mod tests {
     use super::*;
 
     fn look(payload: &[u8]) -> Result<bool, PayloadError> {
-        inspect(&Bytes::copy_from_slice(payload))
+        inspect(&Bytes::copy_from_slice(payload)).map(|look| look.first)
     }
 
     fn join(payloads: &[&[u8]]) -> Result<Assembled, PayloadError> {
@@ -240,6 +245,19 @@ mod tests {
 
     const fn truncated(field: &'static str) -> PayloadError {
         PayloadError::Truncated { field }
+    }
+
+    #[test]
+    fn an_idr_begins_if_no_sets_go_before() {
+        let look = |payload: &[u8]| inspect(&Bytes::copy_from_slice(payload));
+        let idr = Look { first: false, idr: true, sets: false };
+        assert_eq!(look(&[0x65, 0x88]), Ok(idr));
+        assert_eq!(look(&[0x7c, 0x85, 0x88]), Ok(idr), "its first fragment");
+        assert_eq!(look(&[0x7c, 0x05, 0x88]), Ok(NOTHING), "a later one");
+        assert_eq!(look(&[0x65, 0x48]), Ok(NOTHING), "a later slice");
+        let sets = Look { first: true, idr: false, sets: true };
+        assert_eq!(look(&[0x78, 0, 2, 0x67, 1, 0, 1, 0x68]), Ok(sets));
+        assert_eq!(look(&[0x78, 0, 2, 9, 1, 0, 1, 0x68]), Ok(sets), "behind a delimiter");
     }
 
     #[test]

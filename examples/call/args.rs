@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use paceline::playout::terminal::Colours;
 use paceline::types::PictureFormat;
 use paceline::{AudioInput, VideoInput};
 
@@ -55,6 +56,8 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
     pub(crate) name: Option<String>,
     pub(crate) ascii: bool,
+    /// `None`: what the environment says.
+    pub(crate) colours: Option<Colours>,
 }
 
 /// What came of the command line.
@@ -95,6 +98,7 @@ impl Args {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             name: None,
             ascii: false,
+            colours: None,
         };
         let mut parser = lexopt::Parser::from_iter(args);
         let mut words = Vec::new();
@@ -115,6 +119,7 @@ impl Args {
                 }
                 Long("json") => this.json = true,
                 Long("ascii") => this.ascii = true,
+                Long("colour" | "color") => this.colours = colours(&text(parser.value()?)?)?,
                 Long("picture") => this.picture = picture(&text(parser.value()?)?)?,
                 Long("video") => this.video = video(parser.value()?)?,
                 Long("audio") => this.audio = audio(parser.value()?)?,
@@ -220,6 +225,17 @@ fn picture(value: &str) -> Result<PictureFormat, UsageError> {
     }
 }
 
+fn colours(value: &str) -> Result<Option<Colours>, UsageError> {
+    match value {
+        "16" => Ok(Some(Colours::Indexed16)),
+        "24bit" => Ok(Some(Colours::Bits24)),
+        "256" => Ok(Some(Colours::Indexed256)),
+        "auto" => Ok(None),
+        "none" => Ok(Some(Colours::None)),
+        _ => Err(UsageError(format!("--colour {value}: it is auto, 24bit, 256, 16 or none"))),
+    }
+}
+
 fn video(value: OsString) -> Result<Video, UsageError> {
     let path = PathBuf::from(&value);
     match (value.to_str(), extension(&path)) {
@@ -269,8 +285,10 @@ usage: call [options]            a signalling server and everybody, in this proc
                      terminal, else when you press q)
   --json             one line of figures at the end, read from marks in the media
   --ascii            characters instead of colours
+  --colour COLOURS   auto, 24bit, 256, 16 or none (auto: as TERM, COLORTERM and
+                     NO_COLOR say)
   -h, --help         this
   -V, --version      the version
 
-In the call: q or Ctrl-C leaves.
+In the call: q or Ctrl-C leaves, ? tells the other keys.
 Exit status: 0, 1 if the call failed, 2 if the command line is wrong.";

@@ -9,10 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::args::{Args, Mode};
+use crate::keys::Key;
 use crate::participant::{Outcome, Participant, Screen};
 use crate::report::Report;
 use crate::system;
-use crate::terminal::{Key, Terminal};
+use crate::terminal::Terminal;
 use crate::view::{View, status_line};
 
 type Failure = Box<dyn Error>;
@@ -140,7 +141,7 @@ async fn watch_call(
     if interactive {
         match Terminal::open() {
             Ok(terminal) => {
-                view = Some(View::new(terminal, args.ascii));
+                view = Some(View::new(terminal, args));
                 keys = Some(Terminal::keys());
             }
             Err(error) => eprintln!("call: the terminal cannot be drawn on ({error})"),
@@ -158,14 +159,15 @@ async fn watch_call(
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut seconds = 0;
     loop {
-        let mut clear = false;
         tokio::select! {
             () = &mut over => break,
             () = &mut signal => break,
-            key = pressed(&mut keys) => match key {
-                Key::Quit => break,
-                Key::Resize => clear = true,
-            },
+            key = pressed(&mut keys) => {
+                let stays = |view: &mut View| view.handle_key(key, &screen.borrow());
+                if !view.as_mut().is_some_and(stays) {
+                    break;
+                }
+            }
             Some(outcome) = tasks.join_next() => {
                 // A participant that ends before it is told to has lost its room.
                 match outcome {
@@ -186,7 +188,7 @@ async fn watch_call(
         }
         if let Some(view) = &mut view {
             let now = screen.borrow_and_update().clone();
-            if let Err(error) = view.draw(&now, clear) {
+            if let Err(error) = view.draw(&now) {
                 ended.failure = Some(format!("the terminal is gone: {error}"));
                 break;
             }

@@ -2,7 +2,11 @@
 
 mod args;
 mod call;
+mod keys;
+mod layout;
 mod measure;
+mod page;
+mod panes;
 mod participant;
 mod report;
 mod system;

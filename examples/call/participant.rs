@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, WallClock};
-use paceline::{Config, Event, JoinError, Picture, Publish, Room, Stats};
-use tokio::sync::watch;
+use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, VideoFrame, WallClock};
+use paceline::{Config, Event, JoinError, Publish, Room, Stats};
+use tokio::sync::{mpsc, watch};
 
 use crate::args::{Args, Mode};
 use crate::measure::{Figures, Measure};
@@ -15,7 +15,7 @@ use crate::system;
 /// What a participant's screen shows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Screen {
-    pub(crate) picture: Option<Arc<Picture>>,
+    pub(crate) picture: Option<VideoFrame>,
     pub(crate) info: Option<Arc<MixInfo>>,
     pub(crate) names: BTreeMap<SenderId, String>,
     pub(crate) host: Option<String>,
@@ -25,7 +25,44 @@ pub(crate) struct Screen {
     pub(crate) fps: f64,
     /// What all connections carry, both ways, over the last second.
     pub(crate) bitrate: Bitrate,
+    /// Of the whole process, over the last second, in parts of one core; `None` where
+    /// the system does not tell.
+    pub(crate) cpu: Option<f64>,
+    /// Each connection, by name.
+    pub(crate) peers: Vec<(String, PeerStats)>,
     pub(crate) notice: Option<String>,
+    /// Who speaks, by the mix's own levels.
+    pub(crate) speaking: Option<SenderId>,
+    pub(crate) muted: bool,
+    pub(crate) camera_off: bool,
+    /// Does what the viewer's keys ask for; `None` before anything was seen.
+    pub(crate) control: Option<mpsc::UnboundedSender<Control>>,
+}
+
+/// What a person can ask his participant for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Control {
+    /// The camera off, or on again.
+    Camera,
+    /// The sound off, or on again.
+    Mute,
+}
+
+/// One connection, and what comes in from its other end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PeerStats {
+    pub(crate) rtt: Option<Duration>,
+    /// The worst of his streams; `None` if nothing comes from him.
+    pub(crate) streams: Option<StreamStats>,
+}
+
+/// The worst of several streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StreamStats {
+    /// Frames, of all streams together.
+    pub(crate) lost: u64,
+    pub(crate) jitter: Duration,
+    pub(crate) delay: Duration,
 }
 
 /// What a participant took with him.
@@ -53,6 +90,10 @@ pub(crate) struct Participant {
     wall: WallClock,
     measure: Option<Measure>,
     screen: Screen,
+    /// What he publishes again after his camera or sound was off.
+    args: Args,
+    index: usize,
+    controls: mpsc::UnboundedReceiver<Control>,
     peers: BTreeMap<PeerId, (SenderId, String)>,
     hosted: bool,
     host_peer: Option<PeerId>,
@@ -62,6 +103,7 @@ pub(crate) struct Participant {
     first: Option<Instant>,
     /// When the figures of a second were last made, of how much.
     second: (Instant, u64, u64),
+    cpu_before: Option<f64>,
     errors: Vec<String>,
 }
 
@@ -86,9 +128,11 @@ impl Participant {
             .join()
             .await?;
         let measure = args.json.then(|| Measure::new(room.sender()));
+        let (control, controls) = mpsc::unbounded_channel();
         let screen = Screen {
             names: BTreeMap::from([(room.sender(), name.clone())]),
             notice,
+            control: Some(control),
             ..Screen::default()
         };
         Ok(Self {
@@ -96,6 +140,9 @@ impl Participant {
             wall: system::wall_clock(),
             measure,
             screen,
+            args: args.clone(),
+            index,
+            controls,
             peers: BTreeMap::new(),
             hosted: false,
             host_peer: None,
@@ -104,6 +151,7 @@ impl Participant {
             shown: 0,
             first: None,
             second: (system::now(), 0, 0),
+            cpu_before: system::cpu_seconds(),
             errors: Vec::new(),
             room,
         })
@@ -122,6 +170,7 @@ impl Participant {
             tokio::select! {
                 () = told_to_stop(&mut stop) => break,
                 _ = second.tick() => self.note_second().await,
+                Some(control) = self.controls.recv() => self.handle_control(control).await,
                 event = self.room.next() => match event {
                     None => break,
                     // A sound changes nothing that can be seen.
@@ -155,6 +204,30 @@ impl Participant {
         }
     }
 
+    async fn handle_control(&mut self, control: Control) {
+        let done = match (control, self.screen.camera_off, self.screen.muted) {
+            (Control::Camera, true, _) => {
+                self.room.start_video(self.args.video_input(self.index)).await
+            }
+            (Control::Mute, _, true) => {
+                self.room.start_audio(self.args.audio_input(self.index)).await
+            }
+            (Control::Camera, false, _) => {
+                self.room.stop_video().await;
+                Ok(())
+            }
+            (Control::Mute, _, false) => {
+                self.room.stop_audio().await;
+                Ok(())
+            }
+        };
+        match (done, control) {
+            (Ok(()), Control::Camera) => self.screen.camera_off ^= true,
+            (Ok(()), Control::Mute) => self.screen.muted ^= true,
+            (Err(error), _) => self.screen.notice = Some(error.to_string()),
+        }
+    }
+
     /// Makes the figures of the last second.
     async fn note_second(&mut self) {
         let stats = self.room.stats().await;
@@ -166,8 +239,31 @@ impl Participant {
         let pictures = shown.saturating_sub(shown_before);
         self.screen.fps = pictures as f64 / span.as_secs_f64().max(0.001);
         self.screen.bitrate = Bitrate::of(u64::saturating_sub(bytes, bytes_before), span);
+        let cpu = system::cpu_seconds();
+        self.screen.cpu = cpu
+            .zip(self.cpu_before)
+            .map(|(cpu, before)| (cpu - before) / span.as_secs_f64().max(0.001));
+        self.cpu_before = cpu;
+        self.screen.peers = self.peer_stats(&stats);
         self.screen.stats = stats;
         self.second = (now, shown, bytes);
+    }
+
+    fn peer_stats(&self, stats: &Stats) -> Vec<(String, PeerStats)> {
+        let named = stats.peers.iter().filter_map(|(id, peer)| {
+            let (sender, name) = self.peers.get(id)?;
+            let streams = stats.streams.iter().filter(|(key, _)| key.sender == *sender);
+            let worst = streams.fold(None, |worst: Option<StreamStats>, (_, stream)| {
+                let (worst, stream) = (worst.unwrap_or_default(), &stream.jitter);
+                Some(StreamStats {
+                    lost: worst.lost + stream.lost,
+                    jitter: worst.jitter.max(stream.jitter),
+                    delay: worst.delay.max(stream.delay),
+                })
+            });
+            Some((name.clone(), PeerStats { rtt: peer.rtt, streams: worst }))
+        });
+        named.collect()
     }
 
     fn handle(&mut self, event: Event) {
@@ -217,14 +313,14 @@ impl Participant {
                     measure.handle_picture(self.wall.at(now), &picture);
                 }
                 self.shown += 1;
-                screen.picture = Some(Arc::new(picture));
+                screen.picture = Some(picture.frame);
             }
             Event::Sound(sound) => {
                 if let Some(measure) = &mut self.measure {
                     measure.handle_sound(&sound);
                 }
             }
-            Event::Speaking { name, .. } => screen.speaker = name,
+            Event::Speaking { sender, name } => (screen.speaking, screen.speaker) = (sender, name),
             Event::Warning(text) => {
                 screen.notice = Some(text.clone());
                 self.errors.push(text);

@@ -3,21 +3,16 @@
 use std::io::{self, IsTerminal, Write};
 use std::thread;
 
-use crossterm::event::{Event, KeyCode, KeyModifiers};
+use crossterm::event::Event;
 use crossterm::{cursor, event, execute, terminal};
 use tokio::sync::mpsc;
+
+use crate::keys::Key;
 
 /// A terminal in raw mode, on its second screen. Dropping it restores the first,
 /// also when the program panics.
 #[derive(Debug)]
 pub(crate) struct Terminal(());
-
-/// Something a person did.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Key {
-    Quit,
-    Resize,
-}
 
 impl Terminal {
     /// Whether there is one to draw on and one to type at.
@@ -55,24 +50,17 @@ impl Terminal {
         thread::spawn(move || {
             while let Ok(event) = event::read() {
                 let key = match event {
-                    Event::Resize(..) => Key::Resize,
-                    Event::Key(key) if is_quit(key.code, key.modifiers) => Key::Quit,
-                    _ => continue,
+                    Event::Resize(..) => Some(Key::Resize),
+                    Event::Key(key) => Key::of(key),
+                    _ => None,
                 };
+                let Some(key) = key else { continue };
                 if pressed.send(key).is_err() {
                     return;
                 }
             }
         });
         keys
-    }
-}
-
-fn is_quit(code: KeyCode, modifiers: KeyModifiers) -> bool {
-    match code {
-        KeyCode::Char('c') => modifiers.contains(KeyModifiers::CONTROL),
-        KeyCode::Char('q' | 'Q') => true,
-        _ => false,
     }
 }
 

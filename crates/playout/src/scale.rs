@@ -36,34 +36,49 @@ pub(crate) struct Scaler {
 impl Scaler {
     /// Fills all of `target` with `source`; neither may be empty.
     pub(crate) fn scale(&mut self, source: Plane<'_>, target: Target<'_>) {
+        self.scale_part(source, (0, 0), (source.width, source.height), target);
+    }
+
+    /// Fills all of `target` with the part of `source` that begins at `corner` and
+    /// has `size`; neither may be empty, and the part must be in the source.
+    pub(crate) fn scale_part(
+        &mut self,
+        source: Plane<'_>,
+        (left, top): (usize, usize),
+        (width, height): (usize, usize),
+        target: Target<'_>,
+    ) {
+        let source_lines = source.data.chunks_exact(source.width).skip(top).take(height);
         let lines = target.data.chunks_mut(target.stride).take(target.height);
-        if (source.width, source.height) == (target.width, target.height) {
-            for (to, from) in lines.zip(source.data.chunks_exact(source.width)) {
-                to[..source.width].copy_from_slice(from);
+        if (width, height) == (target.width, target.height) {
+            for (to, from) in lines.zip(source_lines) {
+                to[..width].copy_from_slice(&from[left..left + width]);
             }
             return;
         }
-        self.columns.set(source.width, target.width);
-        self.rows.set(source.height, target.height);
-        self.line.resize(source.width, 0);
+        self.columns.set(width, target.width);
+        self.rows.set(height, target.height);
+        self.line.resize(width, 0);
         for (y, to) in lines.enumerate() {
-            self.sum_rows(source, y);
+            self.sum_rows(source, (left, top), y);
             let to = &mut to[..target.width];
             match self.columns.taps {
                 2 => self.sum_columns::<2>(to),
                 3 => self.sum_columns::<3>(to),
                 4 => self.sum_columns::<4>(to),
+                5 => self.sum_columns::<5>(to),
                 _ => self.sum_many_columns(to),
             }
         }
     }
 
-    fn sum_rows(&mut self, source: Plane<'_>, y: usize) {
+    fn sum_rows(&mut self, source: Plane<'_>, (left, top): (usize, usize), y: usize) {
         let (start, weights) = self.rows.pixel(y);
         self.line.fill(0);
         for (i, &weight) in weights.iter().enumerate() {
             if weight > 0 {
-                let from = &source.data[(start + i) * source.width..][..source.width];
+                let from = (top + start + i) * source.width + left;
+                let from = &source.data[from..][..self.line.len()];
                 for (sum, &byte) in self.line.iter_mut().zip(from) {
                     *sum += weight * u16::from(byte);
                 }

@@ -18,6 +18,14 @@ fn picture(width: u16, height: u16, mut byte: impl FnMut() -> u8) -> VideoFrame 
     VideoFrame::new(width, height, time, NtpTime::default(), planes.into()).expect("right size")
 }
 
+const MODES: [RenderMode; 5] = [
+    RenderMode::Ascii,
+    RenderMode::HalfBlock,
+    RenderMode::HalfBlock16,
+    RenderMode::HalfBlock256,
+    RenderMode::Shade,
+];
+
 /// Splits output by its grammar: `ESC [ digits ; … (m|H|K)` or a glyph. Panics at
 /// anything else. Returns glyphs in each row.
 fn parse(output: &[u8], columns: u16, rows: u16) -> Vec<usize> {
@@ -27,7 +35,7 @@ fn parse(output: &[u8], columns: u16, rows: u16) -> Vec<usize> {
     let mut rest = text.chars();
     while let Some(first) = rest.next() {
         if first != '\u{1b}' {
-            assert!(GLYPHS.contains(&first), "{first:?}");
+            assert!(GLYPHS.contains(&first) || "░▒▓".contains(first), "{first:?}");
             widths[row.expect("a place before a glyph")] += 1;
             continue;
         }
@@ -37,7 +45,8 @@ fn parse(output: &[u8], columns: u16, rows: u16) -> Vec<usize> {
         let numbers: Vec<u16> = parameters.split(';').filter_map(|it| it.parse().ok()).collect();
         match rest.nth(parameters.len()) {
             Some('m') => match numbers[..] {
-                [0] => {}
+                [0 | 30..=37 | 40..=47 | 90..=97 | 100..=107] => {}
+                [38 | 48, 5, index] => assert!((16..=255).contains(&index)),
                 [38 | 48, 2, r, g, b] => assert!(r.max(g).max(b) <= 255),
                 _ => panic!("SGR {parameters}"),
             },
@@ -59,7 +68,7 @@ fn parse(output: &[u8], columns: u16, rows: u16) -> Vec<usize> {
 #[test]
 fn output_keeps_to_its_grammar_for_any_picture_and_size() {
     let mut random = Lcg(11);
-    for mode in [RenderMode::Ascii, RenderMode::HalfBlock] {
+    for mode in MODES {
         let mut renderer = Renderer::new(RenderConfig::default().mode(mode));
         for _ in 0..300 {
             let [width, height] = [0; 2].map(|_| 1 + (random.next() % 70) as u16);

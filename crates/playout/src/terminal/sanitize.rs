@@ -7,7 +7,7 @@
 ///
 /// What is left of an escape sequence is its letters, which are harmless. A
 /// character from U+1100 on counts as two columns, for a terminal may show it as
-/// wide as that; a combining mark counts as one, so a pile of them is cut off too.
+/// wide as that (not lines and blocks, U+2500 to U+259F); a combining mark counts as one, so a pile of them is cut off too.
 ///
 /// ```
 /// use paceline_playout::terminal::sanitize;
@@ -21,10 +21,19 @@ pub fn sanitize(text: &str, max_columns: usize) -> String {
     text.chars()
         .filter(|&character| !is_unsafe(character))
         .take_while(|&character| {
-            columns += if character < '\u{1100}' { 1 } else { 2 };
+            columns += columns_of(character);
             columns <= max_columns
         })
         .collect()
+}
+
+/// For how many columns a character counts. Blocks and lines, of which frames are
+/// made, take one everywhere but in an East Asian legacy locale.
+pub(crate) fn columns_of(character: char) -> usize {
+    match character {
+        '\0'..'\u{1100}' | '\u{2500}'..'\u{25a0}' => 1,
+        _ => 2,
+    }
 }
 
 /// Unicode 16: categories Cc, Zl, Zp, and of Cf those that change how other

@@ -1,21 +1,23 @@
 //! Calls without a media server.
 //!
-//! Join a room, publish a picture and a sound, and get back the picture and the
-//! sound of everybody. One participant hosts: his node mixes what the others send
-//! and sends each the mix, over one WebRTC data channel per pair.
+//! A program joins a [`Room`], publishes a picture and a sound, and gets back the picture
+//! of everybody and the sound of everybody else. One participant hosts: his machine
+//! decodes what the others send, mixes it with his own, and sends each the mix, over one
+//! WebRTC data channel per member.
 //!
 //! ```no_run
+//! use paceline::playout::terminal::sanitize;
 //! use paceline::{Event, Publish, Room};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut room = Room::builder("ws://127.0.0.1:4455/lobby")
-//!     .name("ada")
-//!     .publish(Publish::test())
-//!     .join()
-//!     .await?;
+//! let url = "ws://127.0.0.1:4455/call";
+//! let mut room = Room::builder(url).name("Dora").publish(Publish::test()).join().await?;
 //! while let Some(event) = room.next().await {
-//!     if let Event::Speaking { name, .. } = event {
-//!         println!("{} is speaking", name.as_deref().unwrap_or("nobody"));
+//!     match event {
+//!         Event::MemberJoined { name, .. } => println!("{} is here", sanitize(&name, 40)),
+//!         Event::Picture(picture) => println!("{} pixels wide", picture.frame.width()),
+//!         Event::Warning(text) => eprintln!("{text}"),
+//!         _ => {}
 //!     }
 //! }
 //! # Ok(())
@@ -24,24 +26,118 @@
 //!
 //! # How data flows
 //!
-//! ```text
-//!  capture threads          driver task (owns Session)              engine
-//!  source ▶ encoder ──────▶ packets ▶ one queue per peer ─────────▶ data channel
+//! One picture of Ben's, on its way through Ada, who hosts, to Cem. Sound goes the same way.
 //!
-//!  engine                   driver task                             stage thread
-//!  data channel ──────────▶ reassembly ▶ jitter buffers ▶ due ────▶ decoder ▶ Stage ▶ you
-//!                                        ▲                                    │
-//!                                        └─── the host's mix, encoded ◀───────┘
+//! ```text
+//!  Ben         thread paceline-video             driver, a task                engine
+//!            ┌──────────────────────────┐  ┌──────────────────────────┐  ┌──────────────┐
+//!  capture ─▶│ VideoSource ▶ encoder    │─▶│ Session: packet ▶ cut    │─▶│ data channel │─┐
+//!            └──────────────────────────┘  │ ▶ a queue for each peer  │  └──────────────┘ │
+//!                                          └──────────────────────────┘                   │
+//!  ┌──────────────────────────────────────────────────────────────────────────────────────┘
+//!  │ Ada       engine            driver, a task               thread paceline-stage
+//!  │         ┌──────────────┐  ┌──────────────────────────┐  ┌──────────────────────────┐
+//!  └────────▶│ data channel │─▶│ Session: reassembly      │─▶│ decoder ▶ Stage, with    │
+//!            └──────────────┘  │ ▶ jitter buffer, lip sync│  │ Ada's own ▶ the mix      │▶ program
+//!            ┌──────────────┐  ├──────────────────────────┤  │                          │
+//!  ┌─────────│ data channel │◀─│ packet ▶ cut ▶ queues    │◀─│ encoder                  │
+//!  │         └──────────────┘  └──────────────────────────┘  └──────────────────────────┘
+//!  │ Cem       engine            driver, a task               thread paceline-stage
+//!  │         ┌──────────────┐  ┌──────────────────────────┐  ┌──────────────────────────┐
+//!  └────────▶│ data channel │─▶│ reassembly ▶ jitter      │─▶│ decoder                  │▶ program
+//!            └──────────────┘  └──────────────────────────┘  └──────────────────────────┘
 //! ```
 //!
-//! The machines are in crates of their own, each usable alone: see [`session`],
-//! [`playout`], [`capture`], [`codec`], [`signaling`], [`transport`].
+//! Every arrow is a bounded queue. Media that find no room in one are dropped and counted,
+//! and no thread waits for another; only the engine waits until the driver takes what came.
+//! What leads to the program is taken by [`Room::next`]. Of pictures only the newest waits
+//! there.
+//!
+//! # What to look at
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Room`], [`RoomBuilder`] | a place in a call: join, publish, host, leave |
+//! | [`Publish`], [`VideoInput`], [`AudioInput`] | what is shown and said: files, test sources, your own |
+//! | [`Config`] | every bound with its unit and default: sizes, bitrate, delays, addresses |
+//! | [`Event`] | what is heard of a room: who came, who hosts, who speaks; [`Picture`] and [`Sound`] |
+//! | [`Stats`], [`MediaStats`] | the figures of the moment: times, counts, round trips, losses |
+//! | [`JoinError`], [`PublishError`], [`ConfigError`] | what went wrong; each text is one line that says what to do |
+//!
+//! # A whole call
+//!
+//! This one runs: a server, a host and a member, until the member sees both. The server
+//! is in `paceline-signaling`, with its feature `server`.
+//!
+//! ```
+//! use paceline::{Event, Publish, Room, VideoInput};
+//! use paceline_signaling::{Server, ServerConfig};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #     // A call that shows nothing must not last for ever.
+//! #     tokio::time::timeout(std::time::Duration::from_secs(60), call()).await?
+//! # }
+//! # async fn call() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::bind(([127, 0, 0, 1], 0).into(), ServerConfig::default()).await?;
+//! let url = server.url("kitchen");
+//! let join = |name| {
+//!     let publish = Publish::default().video(VideoInput::Test);
+//!     Room::builder(&url).name(name).publish(publish)
+//! };
+//! let ada = join("Ada").host(true).join().await?;
+//! let mut ben = join("Ben").join().await?;
+//!
+//! let mut seen = 0;
+//! while let Some(event) = ben.next().await {
+//!     match event {
+//!         Event::MixInfo(info) => seen = info.sources.len(),
+//!         Event::Picture(picture) if seen == 2 => {
+//!             assert_eq!((picture.frame.width(), picture.frame.height()), (640, 360));
+//!             break;
+//!         }
+//!         _ => {}
+//!     }
+//! }
+//! assert_eq!(seen, 2);
+//! assert!(ben.leave().await.media.video_decoded > 0);
+//! ada.leave().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The other crates
+//!
+//! This crate has the threads, the sockets and the clock. What decides something is in
+//! crates of their own, each usable alone, that have none of these: [`session`] (one node
+//! of a call, over `paceline-framing`, `paceline-jitter` and `paceline-mesh`),
+//! [`playout`] (the mix and the terminal), [`codec`], [`capture`], and the nouns of all
+//! in [`types`]. [`transport`] and [`signaling`] are the two that touch the network.
+//!
+//! # Features
+//!
+//! There are none. H.264, Opus and the WebRTC engine are always built in; whoever wants
+//! less takes the crates below.
+//!
+//! # What it is not
+//!
+//! * Private from the host: he decodes what he mixes. DTLS ends at him.
+//! * Able to outlive its host: if he goes, the room waits until somebody calls
+//!   [`Room::start_hosting`].
+//! * A camera, a microphone or a loudspeaker: sources are yours or files, and sound is
+//!   given to the program.
+//! * For the open internet: there is no TURN, no `wss` and no room token yet. Sockets are
+//!   bound to 127.0.0.1 until [`Config::bind`] says otherwise.
+//! * Adaptive: the bitrate stays at [`Config::video_bitrate`].
+//!
+//! The patent fees for H.264 are the matter of whoever distributes a build with it.
 //!
 //! # Where to start reading
 //!
-//! [`Room`] is what a program holds; `driver` is the loop that owns the session,
-//! `stage` the one that decodes and mixes. Both read the clock; nothing below
-//! them does.
+//! [`Room`] is what a program holds; `driver` is the loop that owns the session, `stage`
+//! the one that decodes and mixes, `publish` has the threads that read and encode. They
+//! read the clock; no machine below them does. `docs/TOUR.md` follows a picture through
+//! all of it.
 
 mod config;
 mod counters;

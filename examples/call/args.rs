@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Host,
     /// One more.
     Join(String),
+    /// Guests that come and go, each measured; to this room or one of our own.
+    MeasureJoins(Option<String>),
 }
 
 /// Where a picture comes from.
@@ -58,12 +60,24 @@ pub(crate) struct Args {
     pub(crate) ascii: bool,
     /// `None`: what the environment says.
     pub(crate) colours: Option<Colours>,
+    /// One process for each participant.
+    pub(crate) processes: bool,
+    pub(crate) qr: bool,
+    /// How many joins are measured.
+    pub(crate) count: usize,
+    /// Between two of them.
+    pub(crate) pause: Duration,
+    /// Which participant this process is, from 0, if another one started it; it ends
+    /// with its standard input.
+    pub(crate) child: Option<usize>,
+    /// Where media sockets are bound.
+    pub(crate) bind: IpAddr,
 }
 
 /// What came of the command line.
 #[derive(Debug)]
 pub(crate) enum Parsed {
-    Run(Args),
+    Run(Box<Args>),
     Say(String),
 }
 
@@ -99,6 +113,12 @@ impl Args {
             name: None,
             ascii: false,
             colours: None,
+            processes: false,
+            qr: false,
+            count: 50,
+            pause: Duration::ZERO,
+            child: None,
+            bind: Ipv4Addr::LOCALHOST.into(),
         };
         let mut parser = lexopt::Parser::from_iter(args);
         let mut words = Vec::new();
@@ -120,6 +140,17 @@ impl Args {
                 Long("json") => this.json = true,
                 Long("ascii") => this.ascii = true,
                 Long("colour" | "color") => this.colours = colours(&text(parser.value()?)?)?,
+                Long("processes") => this.processes = true,
+                Long("qr") => this.qr = true,
+                Long("count") => this.count = number("--count", &parser.value()?, 1, 1_000)?,
+                Long("pause") => {
+                    let ms = number("--pause", &parser.value()?, 0, 60_000)?;
+                    this.pause = Duration::from_millis(ms as u64);
+                }
+                // Of `--processes` to its children; not in `--help`.
+                Long("child") => {
+                    this.child = Some(number("--child", &parser.value()?, 1, 9)? - 1);
+                }
                 Long("picture") => this.picture = picture(&text(parser.value()?)?)?,
                 Long("video") => this.video = video(parser.value()?)?,
                 Long("audio") => this.audio = audio(parser.value()?)?,
@@ -142,26 +173,74 @@ impl Args {
             ["join", url] if url.starts_with("ws://") || url.starts_with("wss://") => {
                 Mode::Join(url.to_owned())
             }
-            ["join", url] => {
-                return Err(UsageError(format!("join {url}: it takes ws://HOST:PORT/ROOM")));
+            ["measure-joins"] => Mode::MeasureJoins(None),
+            ["measure-joins", url] if url.starts_with("ws://") => {
+                Mode::MeasureJoins(Some(url.to_owned()))
+            }
+            ["join" | "measure-joins", _] => {
+                return Err(UsageError(format!(
+                    "{}: it takes ws://HOST:PORT/ROOM",
+                    words.join(" ")
+                )));
             }
             ["join"] => {
                 return Err(UsageError("join needs the URL that `call host` printed".into()));
             }
             _ => {
                 return Err(UsageError(format!(
-                    "`{}` is no command: it is host, join URL, or nothing",
+                    "`{}` is no command: it is host, join URL, measure-joins, or nothing",
                     words.join(" ")
                 )));
             }
         };
+        if this.processes && !matches!(this.mode, Mode::All) {
+            return Err(UsageError(format!(
+                "--processes starts everybody: leave {} out",
+                words[0]
+            )));
+        }
         for (name, value) in [("--host", Some(this.host)), ("--view", this.view)] {
             if let Some(value) = value.filter(|&value| value > this.participants) {
                 let people = this.participants;
                 return Err(UsageError(format!("{name} {value}: there are {people} participants")));
             }
         }
-        Ok(Parsed::Run(this))
+        Ok(Parsed::Run(Box::new(this)))
+    }
+
+    /// The command line that makes a process participant `index` of the call at `url`.
+    pub(crate) fn child(&self, index: usize, url: &str) -> Vec<OsString> {
+        let mut line: Vec<OsString> = vec!["join".into(), url.into()];
+        let mut add = |option: &str, value: &dyn AsRef<std::ffi::OsStr>| {
+            line.push(option.into());
+            line.push(value.as_ref().into());
+        };
+        add("--child", &(index + 1).to_string());
+        add("--participants", &self.participants.to_string());
+        add("--host", &self.host.to_string());
+        add("--view", &(self.viewer() + 1).to_string());
+        add("--name", &self.name(index));
+        add("--picture", &picture_word(self.picture));
+        match &self.video {
+            Video::Clip => {}
+            Video::File(path) => add("--video", path),
+            Video::Test => add("--video", &"test"),
+        }
+        match &self.audio {
+            Audio::Clip => {}
+            Audio::File(path) => add("--audio", path),
+            Audio::Silence => add("--audio", &"silence"),
+            Audio::Tone => add("--audio", &"tone"),
+        }
+        if let Some(colours) = self.colours {
+            add("--colour", &colours_word(colours));
+        }
+        for (option, on) in [("--json", self.json), ("--ascii", self.ascii)] {
+            if on {
+                line.push(option.into());
+            }
+        }
+        line
     }
 
     /// Who is shown in the terminal, from 0.
@@ -236,6 +315,25 @@ fn colours(value: &str) -> Result<Option<Colours>, UsageError> {
     }
 }
 
+/// What `--colour` takes for it.
+fn colours_word(colours: Colours) -> &'static str {
+    match colours {
+        Colours::Bits24 => "24bit",
+        Colours::Indexed16 => "16",
+        Colours::Indexed256 => "256",
+        _ => "none",
+    }
+}
+
+/// What `--picture` takes for it.
+fn picture_word(format: PictureFormat) -> &'static str {
+    match format {
+        PictureFormat::Cells => "cells",
+        PictureFormat::Rgb => "rgb",
+        _ => "h264",
+    }
+}
+
 fn video(value: OsString) -> Result<Video, UsageError> {
     let path = PathBuf::from(&value);
     match (value.to_str(), extension(&path)) {
@@ -271,16 +369,23 @@ A call without a media server, in a terminal.
 
 usage: call [options]            a signalling server and everybody, in this process
        call host [options]       a signalling server and the host; prints the URL to join
-       call join URL [options]   one more participant
+       call join URL [options]   one more participant, on this machine or another
+       call measure-joins [URL]  how long joining takes, step by step, over --count
+                                 processes that join one after another
 
   --participants N   how many, 1 to 9 (3)
+  --processes        a process for each participant, started and watched over
   --host N           which of them hosts and mixes (1)
   --view N           whose picture to show (the first who does not host)
   --picture FORMAT   h264, rgb or cells (h264)
   --video SOURCE     FILE.y4m, FILE.h264 or test (a bundled clip per person)
   --audio SOURCE     FILE.wav, tone or silence (bundled speech per person)
   --name NAME        what the others call you (host, join)
-  --listen ADDR:PORT where the server of `host` listens (127.0.0.1, any free port)
+  --listen ADDR:PORT where the server listens, and what media are bound to
+                     (127.0.0.1, any free port; 0.0.0.0 is all addresses)
+  --qr               show the URL to join as a QR code too (host)
+  --count N          how many joins to measure (50)
+  --pause MS         wait so long between two of them (0)
   --duration SECONDS leave after this long (20 with --json or without a
                      terminal, else when you press q)
   --json             one line of figures at the end, read from marks in the media

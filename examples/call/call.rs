@@ -2,43 +2,64 @@
 
 use std::error::Error;
 use std::future::pending;
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
-use paceline_signaling::{Server, ServerConfig};
+use paceline_signaling::Server;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::args::{Args, Mode};
+use crate::child;
 use crate::keys::Key;
+use crate::lan;
 use crate::participant::{Outcome, Participant, Screen};
+use crate::qr;
 use crate::report::Report;
 use crate::system;
 use crate::terminal::Terminal;
 use crate::view::{View, status_line};
 
-type Failure = Box<dyn Error>;
+pub(crate) type Failure = Box<dyn Error>;
 
 /// Runs a call from the first connection to the summary.
-pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let interactive = !args.json && Terminal::available();
-    let duration = args.duration.or_else(|| (!interactive).then_some(DEFAULT_DURATION));
+pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
+    let interactive = !args.json
+        && match args.child {
+            Some(index) => index == args.viewer() && std::io::stdout().is_terminal(),
+            None => Terminal::available(),
+        };
+    // Who started us says when it is over.
+    let alone = args.child.is_none();
+    let duration = args.duration.or_else(|| (!interactive && alone).then_some(DEFAULT_DURATION));
     let server = match &args.mode {
-        Mode::All | Mode::Host => Some(Server::bind(args.listen, ServerConfig::default()).await?),
-        Mode::Join(_) => None,
+        Mode::All | Mode::Host => Some(lan::listen(args.listen).await?),
+        Mode::Join(_) | Mode::MeasureJoins(_) => None,
     };
     let url = match (&args.mode, &server) {
         (Mode::Join(url), _) => url.clone(),
-        (_, Some(server)) => server.url(ROOM),
+        // The host too goes by what it tells the others.
+        (_, Some(server)) => lan::urls(server, ROOM).swap_remove(0),
         (_, None) => unreachable!("only who joins has no server"),
     };
-    if matches!(args.mode, Mode::Host) {
-        eprintln!("others join with: call join {url}");
+    args.bind = match args.mode {
+        Mode::Join(_) => lan::towards(&url)?,
+        _ => args.listen.ip(),
+    };
+    if let Some(server) = server.as_ref().filter(|_| matches!(args.mode, Mode::Host)) {
+        invite(&args, server);
     }
 
     let began = system::now();
     let (stop, stopped) = watch::channel(false);
     let mut call = Call { tasks: JoinSet::new(), stopped, failures: Vec::new() };
+    if args.child.is_some() {
+        child::tell("joining_us", system::unix_micros());
+    }
     let screen = call.start(&args, &url).await?;
+    if args.child.is_some() {
+        child::tell("joined", true);
+    }
     let ended = watch_call(&args, screen, interactive, duration, &mut call.tasks).await;
     stop.send_replace(true);
 
@@ -52,8 +73,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     if let Some(server) = server {
         server.shutdown().await;
     }
-    let mut report = Report::new(outcomes, call.failures, system::now() - began);
-    if args.json {
+    let mut report = Report::new(&outcomes, call.failures, system::now() - began);
+    if args.child.is_some() {
+        child::tell("timeline", outcomes.first().map(|one| child::timeline(&one.stats.timeline)));
+        child::tell("report", report.raw());
+    } else if args.json {
         println!("{}", report.json());
     } else {
         println!("{}", report.text());
@@ -61,6 +85,24 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     match ended.failure {
         Some(error) => Err(error.into()),
         None => Ok(()),
+    }
+}
+
+/// Says how others join, as a line for each address, and as a code to be photographed.
+pub(crate) fn invite(args: &Args, server: &Server) {
+    for url in lan::urls(server, ROOM) {
+        eprintln!("others join with: call join {url}");
+        if args.qr {
+            let style =
+                qr::Style { ascii: args.ascii || !qr::is_utf8(), colours: stderr().is_terminal() };
+            match qr::draw(&url, style) {
+                Some(code) => eprint!("{code}"),
+                None => eprintln!("{url} is too long for a QR code"),
+            }
+        }
+    }
+    if let Some(warning) = lan::warning(server.local_addr()) {
+        eprintln!("{warning}");
     }
 }
 
@@ -82,13 +124,20 @@ impl Call {
                 (host, others, args.viewer())
             }
             Mode::Host => (0, Vec::new(), 0),
+            Mode::Join(_) if args.child.is_some() => {
+                let index = args.child.unwrap_or_default();
+                (index, Vec::new(), index)
+            }
             // Guests of several processes should not all look like the host.
-            Mode::Join(_) => {
+            Mode::Join(_) | Mode::MeasureJoins(_) => {
                 let guest = 1 + std::process::id() as usize % 2;
                 (guest, Vec::new(), guest)
             }
         };
-        let hosts = !matches!(args.mode, Mode::Join(_));
+        let hosts = match args.mode {
+            Mode::Join(_) => args.child.is_some_and(|index| index + 1 == args.host),
+            _ => true,
+        };
         let mut viewed = None;
         let participant = Participant::join(args, first, hosts, url).await?;
         self.admit(participant, first == viewer, &mut viewed);
@@ -156,6 +205,9 @@ async fn watch_call(
     tokio::pin!(over);
     let signal = interrupted();
     tokio::pin!(signal);
+    let orphaned = child::orphaned(args.child.is_some());
+    tokio::pin!(orphaned);
+    let mut shown = false;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut seconds = 0;
     loop {
@@ -168,6 +220,7 @@ async fn watch_call(
                     break;
                 }
             }
+            () = &mut orphaned => break,
             Some(outcome) = tasks.join_next() => {
                 // A participant that ends before it is told to has lost its room.
                 match outcome {
@@ -179,12 +232,19 @@ async fn watch_call(
                 }
             }
             _ = second.tick() => {
-                if view.is_none() && seconds > 0 {
+                if args.child.is_some() {
+                    child::tell("status", child::status(&screen.borrow()));
+                } else if view.is_none() && seconds > 0 {
                     eprintln!("{seconds:>4} s  {}", status_line(&screen.borrow()));
                 }
                 seconds += 1;
             }
-            Ok(()) = screen.changed(), if view.is_some() => {}
+            Ok(()) = screen.changed(), if view.is_some() || (args.child.is_some() && !shown) => {
+                if args.child.is_some() && !shown && screen.borrow().picture.is_some() {
+                    shown = true;
+                    child::tell("first_us", system::unix_micros());
+                }
+            }
         }
         if let Some(view) = &mut view {
             let now = screen.borrow_and_update().clone();
@@ -197,7 +257,7 @@ async fn watch_call(
     ended
 }
 
-async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> Key {
+pub(crate) async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> Key {
     if let Some(keys) = keys
         && let Some(key) = keys.recv().await
     {
@@ -207,7 +267,7 @@ async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> Key {
 }
 
 /// Ctrl-C without a terminal of ours, or a polite kill.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
 
     let terminated = async {
@@ -224,7 +284,7 @@ async fn interrupted() {
 }
 
 /// How long a call lasts when nobody can press q.
-const DEFAULT_DURATION: Duration = Duration::from_secs(20);
+pub(crate) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 
 /// The room of the embedded server.
-const ROOM: &str = "call";
+pub(crate) const ROOM: &str = "call";

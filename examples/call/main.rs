@@ -2,12 +2,17 @@
 
 mod args;
 mod call;
+mod child;
+mod joins;
 mod keys;
+mod lan;
 mod layout;
 mod measure;
 mod page;
 mod panes;
 mod participant;
+mod processes;
+mod qr;
 mod report;
 mod system;
 mod terminal;
@@ -15,11 +20,12 @@ mod view;
 
 use std::process::ExitCode;
 
-use crate::args::{Args, Parsed};
+use crate::args::{Args, Mode, Parsed};
 
 fn main() -> ExitCode {
+    let started = system::unix_micros();
     let args = match Args::parse(std::env::args_os()) {
-        Ok(Parsed::Run(args)) => args,
+        Ok(Parsed::Run(args)) => *args,
         Ok(Parsed::Say(text)) => {
             println!("{text}");
             return ExitCode::SUCCESS;
@@ -36,7 +42,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(call::run(args)) {
+    if args.child.is_some() {
+        child::tell("main_us", started);
+    }
+    let ended = runtime.block_on(async {
+        match args.mode {
+            Mode::All if args.processes => processes::run(args).await,
+            Mode::MeasureJoins(_) => joins::run(args).await,
+            _ => call::run(args).await,
+        }
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("call: {error}");

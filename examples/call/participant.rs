@@ -124,7 +124,7 @@ impl Participant {
             .name(&name)
             .publish(publish)
             .host(host)
-            .config(Config::default().picture(args.picture).clapper(args.json))
+            .config(Config::default().picture(args.picture).clapper(args.json).bind(args.bind))
             .join()
             .await?;
         let measure = args.json.then(|| Measure::new(room.sender()));

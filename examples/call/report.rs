@@ -9,76 +9,141 @@ use crate::measure::percentile;
 use crate::participant::Outcome;
 use crate::system;
 
-/// Everything there is to tell at the end.
-#[derive(Debug)]
+/// Everything there is to tell at the end, of one process or of several. Figures are
+/// kept one by one: percentiles are made of all of them.
+#[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) failures: Vec<String>,
     pub(crate) wall: Duration,
-    /// Sums and percentiles of all participants of this process.
-    pub(crate) media: paceline::MediaStats,
-    pub(crate) displayed: u64,
-    pub(crate) fps: Option<f64>,
-    pub(crate) connect: Vec<f64>,
-    pub(crate) first_frame: Option<f64>,
-    pub(crate) latency: Vec<f64>,
-    pub(crate) skew: Vec<f64>,
-    pub(crate) measured: bool,
+    host: Option<String>,
+    /// How many were in the call, those of other processes included.
+    participants: usize,
+    /// Sums over all participants.
+    media: paceline::MediaStats,
+    displayed: u64,
+    fps: Vec<f64>,
+    connect: Vec<f64>,
+    first_frame: Option<f64>,
+    latency: Vec<f64>,
+    skew: Vec<f64>,
+    measured: bool,
+    cpu_seconds: Option<f64>,
+    peak_rss_bytes: Option<u64>,
+    pub(crate) errors: Vec<String>,
+    /// What there is to tell of each process, if there are several.
+    pub(crate) children: Option<Vec<Value>>,
 }
 
 impl Report {
-    pub(crate) fn new(outcomes: Vec<Outcome>, failures: Vec<String>, wall: Duration) -> Self {
-        let mut media = paceline::MediaStats::default();
-        let (mut latency, mut skew, mut fps) = (Vec::new(), Vec::new(), Vec::new());
-        let mut measured = false;
-        for outcome in &outcomes {
-            add(&mut media, &outcome.stats.media);
+    /// Of the participants of this process.
+    pub(crate) fn new(outcomes: &[Outcome], failures: Vec<String>, wall: Duration) -> Self {
+        let mut this = Self {
+            wall,
+            host: outcomes.iter().find_map(|outcome| outcome.host.clone()),
+            participants: outcomes.iter().map(|outcome| outcome.met).max().unwrap_or(0),
+            errors: failures,
+            ..Self::of_this_process()
+        };
+        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        for outcome in outcomes {
+            add(&mut this.media, &outcome.stats.media);
+            this.displayed += outcome.displayed;
             let watched = outcome.watched.as_secs_f64();
             if watched > 0.0 {
-                fps.push(outcome.displayed.saturating_sub(1) as f64 / watched);
+                this.fps.push(outcome.displayed.saturating_sub(1) as f64 / watched);
             }
-            // The host's own screen is not the other end of his mix.
-            if let Some(figures) = outcome.figures.as_ref().filter(|_| !outcome.hosted) {
-                measured = true;
-                latency.extend(&figures.latency);
-                skew.extend(&figures.skew);
+            this.errors.extend(outcome.errors.iter().map(|e| format!("{}: {e}", outcome.name)));
+            if outcome.hosted {
+                // The host's own screen is not the other end of his mix.
+                continue;
+            }
+            this.connect.extend(outcome.stats.connect.map(ms));
+            let first = outcome.stats.first_picture.map(ms);
+            this.first_frame = later(this.first_frame, first);
+            if let Some(figures) = &outcome.figures {
+                this.measured = true;
+                this.latency.extend(&figures.latency);
+                this.skew.extend(&figures.skew);
             }
         }
-        let members = || outcomes.iter().filter(|outcome| !outcome.hosted);
-        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        this
+    }
+
+    /// Nothing yet but what this process costs.
+    pub(crate) fn of_this_process() -> Self {
         Self {
-            connect: members().filter_map(|o| o.stats.connect).map(ms).collect(),
-            first_frame: members().filter_map(|o| o.stats.first_picture).map(ms).reduce(f64::max),
-            displayed: outcomes.iter().map(|o| o.displayed).sum(),
-            fps: percentile(&mut fps, 0.5),
-            outcomes,
-            failures,
-            wall,
-            media,
-            latency,
-            skew,
-            measured,
+            cpu_seconds: system::cpu_seconds(),
+            peak_rss_bytes: system::peak_rss_bytes(),
+            ..Self::default()
         }
     }
 
-    fn host(&self) -> Option<&str> {
-        self.outcomes.iter().find_map(|outcome| outcome.host.as_deref())
+    /// All of it, for the process that adds several up. What [`absorb`](Self::absorb)
+    /// takes.
+    pub(crate) fn raw(&self) -> Value {
+        json!({
+            "host": self.host,
+            "participants": self.participants,
+            "media": [
+                self.media.video_encoded,
+                self.media.video_sent,
+                self.media.video_received,
+                self.media.video_decoded,
+                self.media.audio_decoded,
+                self.media.concealed_ms,
+            ],
+            "displayed": self.displayed,
+            "fps": self.fps,
+            "connect": self.connect,
+            "first_frame": self.first_frame,
+            "latency": some_of(&self.latency),
+            "skew": some_of(&self.skew),
+            "measured": self.measured,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "errors": self.errors,
+        })
     }
 
-    /// How many were in the call, those of other processes included.
-    fn participants(&self) -> usize {
-        self.outcomes.iter().map(|outcome| outcome.met).max().unwrap_or(0)
-    }
-
-    fn errors(&self) -> Vec<String> {
-        let named =
-            |o: &Outcome| o.errors.iter().map(|e| format!("{}: {e}", o.name)).collect::<Vec<_>>();
-        self.failures.iter().cloned().chain(self.outcomes.iter().flat_map(named)).collect()
+    /// Adds another process's report to this one.
+    pub(crate) fn absorb(&mut self, raw: &Value) {
+        let count = |value: &Value| value.as_u64().unwrap_or(0);
+        let figures = |name: &str| {
+            raw[name].as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>()
+        };
+        if let Some(host) = raw["host"].as_str() {
+            self.host.get_or_insert_with(|| host.to_owned());
+        }
+        self.participants = self.participants.max(count(&raw["participants"]) as usize);
+        let media = &raw["media"];
+        add(
+            &mut self.media,
+            &paceline::MediaStats {
+                video_encoded: count(&media[0]),
+                video_sent: count(&media[1]),
+                video_received: count(&media[2]),
+                video_decoded: count(&media[3]),
+                audio_decoded: count(&media[4]),
+                concealed_ms: count(&media[5]),
+                ..paceline::MediaStats::default()
+            },
+        );
+        self.displayed += count(&raw["displayed"]);
+        self.fps.extend(figures("fps"));
+        self.connect.extend(figures("connect"));
+        self.first_frame = later(self.first_frame, raw["first_frame"].as_f64());
+        self.latency.extend(figures("latency"));
+        self.skew.extend(figures("skew"));
+        self.measured |= raw["measured"] == true;
+        // A sum of which a part is not known is not known.
+        self.cpu_seconds = self.cpu_seconds.zip(raw["cpu_seconds"].as_f64()).map(|(a, b)| a + b);
+        self.peak_rss_bytes =
+            self.peak_rss_bytes.zip(raw["peak_rss_bytes"].as_u64()).map(|(a, b)| a + b);
+        let errors = raw["errors"].as_array().into_iter().flatten();
+        self.errors.extend(errors.filter_map(Value::as_str).map(str::to_owned));
     }
 
     /// One line of figures; what was not measured is null, with the reason.
     pub(crate) fn json(&mut self) -> Value {
-        let errors = self.errors();
         let media = self.media;
         let both = |figures: &mut Vec<f64>, reason: &str| match percentile(figures, 0.5) {
             Some(p50) => json!({ "p50": round(p50), "p95": percentile(figures, 0.95).map(round) }),
@@ -89,9 +154,9 @@ impl Report {
         } else {
             "nobody here receives a host's mix"
         };
-        json!({
-            "participants": self.participants(),
-            "host": self.host(),
+        let mut line = json!({
+            "participants": self.participants,
+            "host": self.host,
             "carrier": "data-channel",
             "connect_ms": {
                 "median": percentile(&mut self.connect, 0.5).map(round),
@@ -104,16 +169,21 @@ impl Report {
                 "received": media.video_received,
                 "decoded": media.video_decoded,
                 "displayed": self.displayed,
-                "fps": self.fps.map(round),
+                "fps": percentile(&mut self.fps, 0.5).map(round),
             },
             "audio": { "frames": media.audio_decoded, "concealed_ms": media.concealed_ms },
             "latency_ms": both(&mut self.latency, no_marks),
             "av_skew_ms": both(&mut self.skew, no_marks),
-            "cpu_seconds": system::cpu_seconds(),
+            "cpu_seconds": self.cpu_seconds.map(|cpu| (cpu * 100.0).round() / 100.0),
             "wall_seconds": round(self.wall.as_secs_f64()),
-            "peak_rss_bytes": system::peak_rss_bytes(),
-            "errors": errors,
-        })
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "errors": self.errors,
+        });
+        if let Some(children) = &self.children {
+            line["processes"] = children.len().into();
+            line["children"] = children.as_slice().into();
+        }
+        line
     }
 
     /// The same for a person.
@@ -122,9 +192,9 @@ impl Report {
         let mut lines = vec![
             format!(
                 "{} in the call for {:.1} s, hosted by {}",
-                self.participants(),
+                self.participants,
                 self.wall.as_secs_f64(),
-                sanitize(self.host().unwrap_or("nobody"), 64),
+                sanitize(self.host.as_deref().unwrap_or("nobody"), 64),
             ),
             format!(
                 "  connected   {} ms (slowest {}), first picture after {} ms",
@@ -138,14 +208,14 @@ impl Report {
                 media.video_received,
                 media.video_decoded,
                 self.displayed,
-                show(self.fps),
+                show(percentile(&mut self.fps, 0.5)),
             ),
             format!(
                 "  sound       {} frames of 20 ms decoded, {} ms made up",
                 media.audio_decoded, media.concealed_ms,
             ),
         ];
-        let cost = system::cpu_seconds().zip(system::peak_rss_bytes());
+        let cost = self.cpu_seconds.zip(self.peak_rss_bytes);
         if let Some((cpu, memory)) = cost {
             let load = 100.0 * cpu / self.wall.as_secs_f64().max(0.001);
             lines.push(format!(
@@ -153,7 +223,7 @@ impl Report {
                 memory / 1_000_000,
             ));
         }
-        for error in self.errors() {
+        for error in &self.errors {
             lines.push(format!("  problem     {error}"));
         }
         lines.join("\n")
@@ -169,6 +239,18 @@ fn add(sum: &mut paceline::MediaStats, one: &paceline::MediaStats) {
     sum.concealed_ms += one.concealed_ms;
 }
 
+/// The later of two, if there are two.
+fn later(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
+}
+
+/// Every so manieth of the figures if there are too many to hand on: percentiles of an
+/// hour do not need each.
+fn some_of(figures: &[f64]) -> Vec<f64> {
+    let step = figures.len().div_ceil(MAX_FIGURES).max(1);
+    figures.iter().step_by(step).copied().map(round).collect()
+}
+
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -176,3 +258,7 @@ fn round(value: f64) -> f64 {
 fn show(value: Option<f64>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| format!("{value:.0}"))
 }
+
+/// Figures of one kind that one process hands to another, at most: 160 kB as text, and
+/// the 95th percentile then has a thousand beyond it.
+const MAX_FIGURES: usize = 20_000;

@@ -30,6 +30,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Microseconds since 1970: what processes of one machine compare.
+#[expect(clippy::disallowed_methods, reason = "a program's main loop reads the clock")]
+pub(crate) fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_micros() as u64
+}
+
 /// Where the two clocks touch, for the whole process.
 #[expect(clippy::disallowed_methods, reason = "a program's main loop reads the clock")]
 pub(crate) fn wall_clock() -> WallClock {

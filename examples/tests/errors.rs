@@ -148,7 +148,7 @@ fn impostor(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
 
 #[test]
 fn a_wrong_command_line_is_said_and_is_exit_2() {
-    fails(&["frob"], 2, "call: `…` is no command: it is host, join URL, or nothing");
+    fails(&["frob"], 2, "call: `…` is no command: it is host, join URL, measure-joins, or nothing");
     fails(&["--frobnicate"], 2, "call: invalid option '…'");
     fails(&["join", "there"], 2, "call: join …: it takes ws://HOST:PORT/ROOM");
     fails(&["join"], 2, "call: join needs the URL that `call host` printed");
@@ -203,9 +203,15 @@ fn a_url_that_cannot_be_is_said() {
 fn an_address_that_cannot_be_listened_on_is_said() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let taken = listener.local_addr().expect("it is bound").to_string();
-    let promise = "call: cannot listen on … (…): use port 0 for a free one, or another address";
+    let promise = "call: port … of … is in use: end what listens there, or take another port";
     fails(&["host", "--listen", &taken], 1, promise);
+    // Private, and the last that anybody would give.
+    let promise = "call: … is no address of this machine: use …127.0.0.1 for this machine only, \
+                   or 0.0.0.0 for all addresses";
+    fails(&["host", "--listen", "10.255.255.254:0"], 1, promise);
     // RFC 5737: nobody has this address.
+    let promise = "call: … is not in a private network, and calls over the internet do not work \
+                   yet: use an address that begins with 10., 172.16. to 172.31., or 192.168.";
     fails(&["host", "--listen", "192.0.2.1:0"], 1, promise);
 }
 

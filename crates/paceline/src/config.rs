@@ -106,6 +106,9 @@ impl Config {
     }
 
     /// The local address of all sockets. Defaults to 127.0.0.1: this machine only.
+    ///
+    /// `0.0.0.0` stands for every address of this machine but loopback and link-local:
+    /// each connection then has one socket for each of them.
     #[must_use]
     pub const fn bind(mut self, address: IpAddr) -> Self {
         self.bind = address;
@@ -113,7 +116,8 @@ impl Config {
     }
 
     /// STUN servers as `stun:HOST:PORT`. Defaults to none, which is an error unless
-    /// `bind` is a loopback or a private address: nobody outside could connect.
+    /// `bind` is a loopback or a private address, or stands for all: nobody outside could
+    /// connect.
     #[must_use]
     pub fn stun(mut self, urls: Vec<String>) -> Self {
         self.stun = urls;
@@ -209,10 +213,13 @@ impl Config {
     }
 }
 
-/// Loopback and private addresses reach their peers without STUN.
+/// Loopback and private addresses reach their peers without STUN; among all addresses
+/// of a machine there may be private ones.
 fn is_local(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V4(v4) => {
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
+        }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }

@@ -1,7 +1,8 @@
 //! Counts that several threads write, and the figures made of them.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use paceline_session::{PeerStats, ReceiveStats, SessionStats};
 use paceline_types::{PeerId, StreamKey};
@@ -39,6 +40,8 @@ pub(crate) struct Counters {
     pub(crate) encode_errors: Count,
     pub(crate) events_dropped: Count,
     pub(crate) stage_overrun: Count,
+    /// When the first mixed picture was ready for the program.
+    pub(crate) shown: OnceLock<Instant>,
 }
 
 impl Counters {
@@ -105,6 +108,34 @@ pub struct MediaStats {
     pub stage_overrun: u64,
 }
 
+/// How far joining had come after how long: each from the call of `join`, `None` until
+/// it has happened. Steps that happen more than once, as with several peers, are told
+/// of the first time.
+///
+/// The order is that of a member. Whoever hosts skips what only a member receives.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct JoinTimeline {
+    /// What is published from the start had been opened.
+    pub opened: Option<Duration>,
+    /// The server had taken the WebSocket.
+    pub signaling: Option<Duration>,
+    /// The server had let us in.
+    pub joined: Option<Duration>,
+    /// The offer or the answer of a peer had come.
+    pub described: Option<Duration>,
+    /// A data channel was open.
+    pub channel: Option<Duration>,
+    /// Both ends of it had said hello: [`Stats::connect`].
+    pub connected: Option<Duration>,
+    /// The first picture of the mix had come whole. It waits in the jitter buffer next.
+    pub first_frame: Option<Duration>,
+    /// It was due to be decoded: [`Stats::first_picture`].
+    pub due: Option<Duration>,
+    /// A decoded one was ready for the program. Not when the program took it.
+    pub shown: Option<Duration>,
+}
+
 /// Everything that can be told of a room at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -115,6 +146,8 @@ pub struct Stats {
     pub connect: Option<Duration>,
     /// From the call of `join` to the first mixed picture.
     pub first_picture: Option<Duration>,
+    /// When each step of joining was done.
+    pub timeline: JoinTimeline,
     /// Each connection that is up.
     pub peers: Vec<(PeerId, PeerStats)>,
     /// Each stream that comes in.

@@ -2,17 +2,19 @@
 //! session to where it belongs.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use paceline_playout::terminal::sanitize;
-use paceline_session::{Event as SessionEvent, Input, Output, Recipients, Role, Roster, Session};
+use paceline_session::{
+    Event as SessionEvent, Input, Output, ReceiveStats, Recipients, Role, Roster, Session,
+};
 use paceline_signaling::{Client, ClientEvent, ClientOutput, ConnectError, Connection};
 use paceline_transport::{Transport, WebRtc};
-use paceline_types::{PeerId, SenderId, StreamId, StreamKey};
+use paceline_types::{ConnectionEvent, PeerId, SenderId, Signal, StreamId, StreamKey};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
-use crate::counters::{Counters, Stats};
+use crate::counters::{Counters, JoinTimeline, Stats};
 use crate::event::{Event, EventQueue};
 use crate::speaker::Speaker;
 use crate::wire::{StageSender, Switches, ToDriver, ToStage};
@@ -33,9 +35,8 @@ pub(crate) struct Driver {
     /// When `join` was called.
     pub(crate) began: Instant,
     pub(crate) speaker: Speaker,
-    pub(crate) names: Vec<(SenderId, String)>,
-    pub(crate) connect: Option<Duration>,
-    pub(crate) first_picture: Option<Duration>,
+    pub(crate) names: Vec<(PeerId, SenderId, String)>,
+    pub(crate) timeline: JoinTimeline,
 }
 
 /// What woke the driver.
@@ -91,7 +92,9 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let now = clock();
+        self.note_step(now, &input);
         self.session.handle_input(now, input);
+        self.note_first_frame(now);
         while let Some(output) = self.session.poll_output() {
             self.apply(now, output);
         }
@@ -138,7 +141,7 @@ impl Driver {
     fn handle_event(&mut self, now: Instant, event: SessionEvent) {
         let event = match event {
             SessionEvent::Connected { peer, sender } => {
-                self.connect.get_or_insert(now - self.began);
+                self.timeline.connected.get_or_insert(now - self.began);
                 self.switches.set_in_room(true);
                 self.to_stage(ToStage::Connected { peer, sender });
                 Event::Connected { peer }
@@ -155,11 +158,11 @@ impl Driver {
                 Event::HostChanged { host, us: host == Some(self.us.0) }
             }
             SessionEvent::MemberJoined { peer, sender, name } => {
-                self.names.push((sender, name.clone()));
+                self.names.push((peer, sender, name.clone()));
                 Event::MemberJoined { peer, sender, name }
             }
             SessionEvent::MemberLeft { peer, sender, name } => {
-                self.names.retain(|&(other, _)| other != sender);
+                self.names.retain(|&(_, other, _)| other != sender);
                 Event::MemberLeft { peer, sender, name }
             }
             SessionEvent::MixInfo(info) => {
@@ -167,7 +170,9 @@ impl Driver {
                 Event::MixInfo(info)
             }
             SessionEvent::Refused { peer, reason } => {
-                Event::Warning(format!("{peer} is not connected: {reason}"))
+                let person = self.names.iter().find(|(other, ..)| *other == peer);
+                let name = person.map_or("somebody", |(.., name)| name);
+                Event::Warning(format!("{} is not connected: {reason}", sanitize(name, 64)))
             }
             SessionEvent::TrackState { stream: StreamKey { sender, stream }, enabled } => {
                 let key = StreamKey { sender, stream };
@@ -181,8 +186,8 @@ impl Driver {
 
     fn handle_mix_info(&mut self, now: Instant, info: &paceline_types::MixInfo) {
         if let Some(sender) = self.speaker.handle_mix_info(now, info) {
-            let name = |sender| self.names.iter().find(|(other, _)| *other == sender);
-            let name = sender.and_then(name).map(|(_, name)| name.clone());
+            let name = |sender| self.names.iter().find(|(_, other, _)| *other == sender);
+            let name = sender.and_then(name).map(|(.., name)| name.clone());
             self.events.push(Event::Speaking { sender, name });
         }
     }
@@ -240,6 +245,7 @@ impl Driver {
                 }
                 ClientOutput::Event(event) => {
                     if let Some(input) = self.input_of(event) {
+                        self.note_step(now, &input);
                         self.session.handle_input(now, input);
                         while let Some(output) = self.session.poll_output() {
                             self.apply(now, output);
@@ -299,8 +305,34 @@ impl Driver {
         }
     }
 
+    /// Notes what only an input tells of how far joining has come.
+    fn note_step(&mut self, now: Instant, input: &Input) {
+        let step = match input {
+            Input::Signal { signal: Signal::Answer { .. } | Signal::Offer { .. }, .. } => {
+                &mut self.timeline.described
+            }
+            Input::Connection { event: ConnectionEvent::Open, .. } => &mut self.timeline.channel,
+            _ => return,
+        };
+        step.get_or_insert(now - self.began);
+    }
+
+    /// Notes when the first picture of the mix is there, and looks no more then.
+    fn note_first_frame(&mut self, now: Instant) {
+        if self.timeline.connected.is_none() || self.timeline.first_frame.is_some() {
+            return;
+        }
+        let streams = self.session.receive_stats();
+        let is_there = |(key, stats): &(StreamKey, ReceiveStats)| {
+            key.stream == StreamId::MIX_VIDEO && stats.frames > 0
+        };
+        if streams.iter().any(is_there) {
+            self.timeline.first_frame = Some(now - self.began);
+        }
+    }
+
     fn note_first_picture(&mut self, now: Instant) {
-        self.first_picture.get_or_insert(now - self.began);
+        self.timeline.due.get_or_insert(now - self.began);
     }
 
     fn to_stage(&self, message: ToStage) {
@@ -312,8 +344,12 @@ impl Driver {
     fn stats(&self) -> Stats {
         Stats {
             media: self.counters.media(),
-            connect: self.connect,
-            first_picture: self.first_picture,
+            connect: self.timeline.connected,
+            first_picture: self.timeline.due,
+            timeline: JoinTimeline {
+                shown: self.counters.shown.get().map(|&at| at - self.began),
+                ..self.timeline
+            },
             peers: self.session.peer_stats(),
             streams: self.session.receive_stats(),
             session: self.session.stats(),

@@ -151,7 +151,7 @@ mod stage;
 mod wire;
 
 pub use config::{Config, ConfigError};
-pub use counters::{MediaStats, Stats};
+pub use counters::{JoinTimeline, MediaStats, Stats};
 pub use error::{JoinError, PublishError};
 pub use event::{Event, Picture, Sound};
 pub use paceline_capture as capture;

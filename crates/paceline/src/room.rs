@@ -15,7 +15,7 @@ use paceline_types::{NtpTime, PeerId, SenderId, StreamId, WallClock};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Config;
-use crate::counters::{Counters, Stats};
+use crate::counters::{Counters, JoinTimeline, Stats};
 use crate::driver::{Driver, MAX_REASON, clock, member_of};
 use crate::error::{JoinError, PublishError};
 use crate::event::{Event, EventQueue};
@@ -220,15 +220,19 @@ impl RoomBuilder {
         let began = clock();
         config.validate()?;
         let publish = blocking(|| publish.open()).await?;
+        let mut timeline =
+            JoinTimeline { opened: Some(clock() - began), ..JoinTimeline::default() };
         let peer = PeerId::from_random(random()?);
         let capabilities =
             Capabilities { video: vec!["h264".to_owned()], audio: vec!["opus".to_owned()], host };
         let client = Client::new(ClientConfig::new(peer, &name).capabilities(capabilities));
         let entering = enter(&url, client, config.join_timeout);
         let timeout = config.join_timeout;
-        let (client, connection, joined) = tokio::time::timeout(timeout, entering)
+        let (client, connection, connected, joined) = tokio::time::timeout(timeout, entering)
             .await
             .map_err(|_| JoinError::Timeout { url: url.clone(), timeout })??;
+        timeline.signaling = Some(connected - began);
+        timeline.joined = Some(clock() - began);
 
         let wall = wall_clock();
         let counters = Arc::new(Counters::default());
@@ -270,9 +274,8 @@ impl RoomBuilder {
             us: (peer, sender),
             began,
             speaker: Speaker::default(),
-            names: vec![(sender, name)],
-            connect: None,
-            first_picture: None,
+            names: vec![(peer, sender, name)],
+            timeline,
         };
         tokio::spawn(driver.run(roster_of(joined)));
 
@@ -300,20 +303,22 @@ impl RoomBuilder {
     }
 }
 
-/// Connects to the server and announces us.
+/// Connects to the server and announces us; tells when the server had taken the
+/// connection.
 async fn enter(
     url: &str,
     mut client: Client,
     timeout: Duration,
-) -> Result<(Client, Connection, Joined), JoinError> {
+) -> Result<(Client, Connection, Instant, Joined), JoinError> {
     let mut connection = Connection::connect(url, timeout).await?;
+    let connected = clock();
     client.handle_open();
     loop {
         while let Some(output) = client.poll_output() {
             match output {
                 ClientOutput::Send(text) => connection.send(text).await?,
                 ClientOutput::Event(ClientEvent::Joined(joined)) => {
-                    return Ok((client, connection, joined));
+                    return Ok((client, connection, connected, joined));
                 }
                 ClientOutput::Event(ClientEvent::Refused { message, .. }) => {
                     // The server's words: they must not write to a terminal.

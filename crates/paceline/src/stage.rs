@@ -216,7 +216,9 @@ impl StageLoop {
     /// A decoded picture goes on the stage, or to the program if it is the mix.
     fn show(&mut self, key: StreamKey, due: Instant, picture: VideoFrame) {
         if key.stream == StreamId::MIX_VIDEO {
-            let ready = self.wall.at(clock().max(due));
+            let now = clock();
+            self.counters.shown.get_or_init(|| now);
+            let ready = self.wall.at(now.max(due));
             self.events.push(Event::Picture(Picture { frame: picture, ready }));
         } else {
             self.see(key.sender, picture);
@@ -263,7 +265,9 @@ impl StageLoop {
     }
 
     fn send_picture(&mut self, picture: VideoFrame) {
-        let ready = self.wall.at(clock());
+        let now = clock();
+        self.counters.shown.get_or_init(|| now);
+        let ready = self.wall.at(now);
         self.events.push(Event::Picture(Picture { frame: picture.clone(), ready }));
         let Some(hosting) = &mut self.hosting else { return };
         if self.peers.is_empty() {

@@ -13,7 +13,7 @@ MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/d
 # What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are no commands: each of these is
 # known by an element of it.
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav tmux
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 tmux
 SHOWS_ffmpeg := command -v ffmpeg
 SHOWS_gstreamer1.0-tools := command -v gst-launch-1.0
 SHOWS_gstreamer1.0-plugins-base := gst-inspect-1.0 --exists oggdemux
@@ -21,6 +21,7 @@ SHOWS_gstreamer1.0-plugins-good := gst-inspect-1.0 --exists rtph264pay
 SHOWS_gstreamer1.0-plugins-bad := gst-inspect-1.0 --exists h264parse
 SHOWS_gstreamer1.0-plugins-ugly := gst-inspect-1.0 --exists x264enc
 SHOWS_gstreamer1.0-libav := gst-inspect-1.0 --exists avdec_h264
+SHOWS_iproute2 := command -v ip
 SHOWS_tmux := command -v tmux
 # Looked for only when asked: it takes a second.
 MISSING_PEERS = $(foreach peer,$(PEERS),$(if $(shell $(SHOWS_$(peer)) >/dev/null 2>&1 && echo y),,$(peer)))
@@ -50,7 +51,7 @@ test: deps
 # Here a peer that is not installed is a failure; in `make test` its tests are skipped.
 interop: deps interop-deps
 	PACELINE_INTEROP=required $(CARGO) test -p paceline-tests -- --nocapture $(ARGS)
-	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test terminal -- --nocapture
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test lan --test terminal -- --nocapture
 
 check: deps
 	$(CARGO) fmt --all --check

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -72,6 +73,8 @@ pub(crate) struct Args {
     pub(crate) child: Option<usize>,
     /// Where media sockets are bound.
     pub(crate) bind: IpAddr,
+    /// How others join, line by line; known once the server listens.
+    pub(crate) invitation: Arc<Vec<String>>,
 }
 
 /// What came of the command line.
@@ -119,6 +122,7 @@ impl Args {
             pause: Duration::ZERO,
             child: None,
             bind: Ipv4Addr::LOCALHOST.into(),
+            invitation: Arc::default(),
         };
         let mut parser = lexopt::Parser::from_iter(args);
         let mut words = Vec::new();

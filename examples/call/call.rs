@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::future::pending;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use paceline::playout::terminal::Colours;
 use paceline_signaling::Server;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -18,7 +21,7 @@ use crate::qr;
 use crate::report::Report;
 use crate::system;
 use crate::terminal::Terminal;
-use crate::view::{View, status_line};
+use crate::view::{View, status_line, terminal_kind};
 
 pub(crate) type Failure = Box<dyn Error>;
 
@@ -46,6 +49,11 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         Mode::Join(_) => lan::towards(&url)?,
         _ => args.listen.ip(),
     };
+    let urls = match &server {
+        Some(server) => lan::urls(server, ROOM),
+        None => vec![url.clone()],
+    };
+    args.invitation = Arc::new(invitation(&args, &urls));
     if let Some(server) = server.as_ref().filter(|_| matches!(args.mode, Mode::Host)) {
         invite(&args, server);
     }
@@ -70,6 +78,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
             Err(error) => call.failures.push(error.to_string()),
         }
     }
+    call.failures.extend(ended.panics);
     if let Some(server) = server {
         server.shutdown().await;
     }
@@ -78,9 +87,9 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         child::tell("timeline", outcomes.first().map(|one| child::timeline(&one.stats.timeline)));
         child::tell("report", report.raw());
     } else if args.json {
-        println!("{}", report.json());
+        say(&report.json());
     } else {
-        println!("{}", report.text());
+        say(&report.text());
     }
     match ended.failure {
         Some(error) => Err(error.into()),
@@ -88,14 +97,36 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Says how others join, as a line for each address, and as a code to be photographed.
+/// Says the result. Whoever closed our output does not want it.
+pub(crate) fn say(result: &impl std::fmt::Display) {
+    let _ = writeln!(stdout(), "{result}");
+}
+
+/// How others join: a line for each address, and if asked a code to be photographed.
+fn invitation(args: &Args, urls: &[String]) -> Vec<String> {
+    let kind = terminal_kind(args);
+    let mut lines = Vec::new();
+    for url in urls {
+        lines.push(format!("others join with: call join {url}"));
+        if args.qr {
+            match qr::draw(url, qr::Style { ascii: !kind.utf8, colours: false }) {
+                Some(code) => lines.extend(code.lines().map(str::to_owned)),
+                None => lines.push(format!("{url} is too long for a QR code")),
+            }
+        }
+    }
+    lines
+}
+
+/// Says how others join before the screen is drawn on.
 pub(crate) fn invite(args: &Args, server: &Server) {
+    let kind = terminal_kind(args);
+    let colours =
+        stderr().is_terminal() && matches!(kind.colours, Colours::Bits24 | Colours::Indexed256);
     for url in lan::urls(server, ROOM) {
         eprintln!("others join with: call join {url}");
         if args.qr {
-            let style =
-                qr::Style { ascii: args.ascii || !qr::is_utf8(), colours: stderr().is_terminal() };
-            match qr::draw(&url, style) {
+            match qr::draw(&url, qr::Style { ascii: !kind.utf8, colours }) {
                 Some(code) => eprint!("{code}"),
                 None => eprintln!("{url} is too long for a QR code"),
             }
@@ -173,6 +204,8 @@ impl Call {
 struct Ended {
     early: Vec<Outcome>,
     failure: Option<String>,
+    /// Participants of this process that ended in a way that is a bug.
+    panics: Vec<String>,
 }
 
 /// Shows the call until it is over: by its time, by a key, by a signal, or because
@@ -225,7 +258,7 @@ async fn watch_call(
                 // A participant that ends before it is told to has lost its room.
                 match outcome {
                     Ok(outcome) => ended.early.push(outcome),
-                    Err(error) => ended.failure = Some(error.to_string()),
+                    Err(error) => ended.panics.push(error.to_string()),
                 }
                 if tasks.is_empty() {
                     break;
@@ -266,21 +299,25 @@ pub(crate) async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> 
     pending().await
 }
 
-/// Ctrl-C without a terminal of ours, or a polite kill.
-pub(crate) async fn interrupted() {
+/// Ctrl-C without a terminal of ours, a polite kill, or a terminal that is closed. What
+/// comes after the call of this is heard, not only what comes after it is waited for.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            // Without a handler the system ends us as it always did.
-            Err(_) => pending().await,
+    let kinds = [
+        SignalKind::hangup(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+        SignalKind::terminate(),
+    ];
+    // Without a handler the system ends us as it always did.
+    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    std::future::poll_fn(move |context| {
+        match signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-    }
+    })
 }
 
 /// How long a call lasts when nobody can press q.

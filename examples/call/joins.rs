@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::args::{Args, Mode};
-use crate::call::{Failure, ROOM, interrupted};
+use crate::call::{Failure, ROOM, interrupted, say};
 use crate::child;
 use crate::lan;
 use crate::measure::percentile;
@@ -52,7 +52,12 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         if joins.is_empty() {
             break;
         }
-        tokio::time::sleep(args.pause).await;
+        if number < args.count {
+            tokio::select! {
+                () = &mut signal => break,
+                () = tokio::time::sleep(args.pause) => {}
+            }
+        }
     }
     stop.send_replace(true);
     while host.join_next().await.is_some() {}
@@ -64,9 +69,9 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     }
     let rows = rows(&joins);
     if args.json {
-        println!("{}", json(&rows, joins.len(), &failures));
+        say(&json(&rows, joins.len(), &failures));
     } else {
-        println!("{}", table(&rows, joins.len()));
+        say(&table(&rows, joins.len()));
     }
     match failures.first() {
         None => Ok(()),

@@ -10,6 +10,7 @@ use crate::participant::Screen;
 pub(crate) enum Key {
     Camera,
     Help,
+    Invite,
     Layout,
     Mute,
     Next,
@@ -34,6 +35,7 @@ impl Key {
             KeyCode::Char(letter) => match letter.to_ascii_lowercase() {
                 '?' | 'h' => Some(Self::Help),
                 'g' => Some(Self::Layout),
+                'i' => Some(Self::Invite),
                 'm' => Some(Self::Mute),
                 'q' => Some(Self::Quit),
                 's' => Some(Self::Statistics),
@@ -81,6 +83,7 @@ mod tests {
             ('m', Key::Mute),
             ('v', Key::Camera),
             ('g', Key::Layout),
+            ('i', Key::Invite),
             ('s', Key::Statistics),
             ('h', Key::Help),
         ] {

@@ -43,6 +43,7 @@ pub(crate) struct Look {
     pub(crate) layout: Layout,
     pub(crate) statistics: bool,
     pub(crate) help: bool,
+    pub(crate) invitation: bool,
     /// Whom he has chosen to see alone.
     chosen: Option<SenderId>,
     spotlight: Spotlight,
@@ -53,6 +54,7 @@ impl Look {
     pub(crate) fn handle_key(&mut self, key: Key, info: Option<&MixInfo>) {
         match key {
             Key::Help => self.help = !self.help,
+            Key::Invite => self.invitation = !self.invitation,
             Key::Layout => self.layout = self.layout.next(),
             Key::Next if self.layout == Layout::Single => self.choose(info, 1),
             Key::Previous if self.layout == Layout::Single => self.choose(info, -1),

@@ -23,8 +23,11 @@ pub(crate) fn status_line(screen: &Screen) -> String {
     let delay = streams.iter().map(|(_, stream)| stream.jitter.delay).max();
     let lost: u64 = streams.iter().map(|(_, stream)| stream.jitter.lost).sum();
     format!(
-        "{} peers|host {}|{} speaks|{:.0} fps|{}|rtt {}|lost {lost}|buffer {}",
-        screen.names.len(),
+        "{}|host {}|{} speaks|{:.0} fps|{}|rtt {}|lost {lost}|buffer {}",
+        match screen.names.len() {
+            1 => "1 person".to_owned(),
+            count => format!("{count} people"),
+        },
         name(&screen.host, "?"),
         name(&screen.speaker, "nobody"),
         screen.fps,
@@ -57,6 +60,9 @@ pub(crate) fn compose(
     }
     if look.statistics {
         panes::statistics(canvas, screen, status);
+    }
+    if look.invitation {
+        panes::invitation(canvas, screen, status);
     }
     if look.help {
         panes::help(canvas, status);

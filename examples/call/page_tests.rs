@@ -86,7 +86,7 @@ fn a_small_ascii_terminal_shows_everybody_in_text_alone() {
                     @@@@@@@@@@@@@@@@@@
                     @@@@@@@@@@@@@@@@@@
    Cem               D[2Jora @@@@@@@@@
-4 peers|host Ann|Ann speaks|30 fps|0 kbi
+4 people|host Ann|Ann speaks|30 fps|0 kb
 q m:on v:on g:grid s ?";
     let parser = draw(RenderMode::Ascii, (40, 12), &Look::default(), &screen());
     assert_eq!(rows(&parser).join("\n"), expected);
@@ -117,7 +117,7 @@ fn names_marks_and_lines_are_there_in_every_mode_and_size() {
             let (cem, dora) = (below.find(" Cem ").expect("Cem"), below.find(" D[2Jora "));
             assert!(dora.is_some_and(|dora| cem < dora), "{mode:?} {size:?}: {below}");
             assert!(mode == RenderMode::Ascii || !below.contains('*'), "only Ann speaks");
-            assert!(rows[last - 1].starts_with("4 peers|host Ann|Ann speaks|30 fps"));
+            assert!(rows[last - 1].starts_with("4 people|host Ann|Ann speaks|30 fps"));
             let wide = size.0 >= 80;
             assert_eq!(rows[last], if wide { keys } else { "q m:on v:on g:grid s ?" });
             assert_eq!(background(&parser, last as u16, 0), Color::Default, "{mode:?}");
@@ -191,7 +191,7 @@ fn the_statistics_fit_beside_the_picture() {
     assert_eq!(pane[9], "Ben                 ?     -        -       -");
     // The left half is still the picture, and the lines below are not covered.
     assert!(rows_now[0].contains("@@@@@@@@@@"));
-    assert!(rows_now[22].starts_with("4 peers") && rows_now[23].starts_with("q leave"));
+    assert!(rows_now[22].starts_with("4 people") && rows_now[23].starts_with("q leave"));
 }
 
 #[test]

@@ -34,6 +34,14 @@ pub(crate) fn statistics(canvas: &mut Canvas, screen: &Screen, rows: u16) {
     }
 }
 
+/// Draws how others join at the upper left of `rows` rows.
+pub(crate) fn invitation(canvas: &mut Canvas, screen: &Screen, rows: u16) {
+    let columns = canvas.area().columns;
+    for (y, line) in (0..rows).zip(screen.invitation.iter()) {
+        canvas.text(0, y, columns, &format!(" {line} "), Style::Label);
+    }
+}
+
 /// Draws what the keys do at the upper left of `rows` rows.
 pub(crate) fn help(canvas: &mut Canvas, rows: u16) {
     pane(canvas, 0, rows, HELP);
@@ -82,6 +90,7 @@ const HELP: &[&str] = &[
     "tab, right the next person (single)",
     "left       the one before (single)",
     "s          statistics",
+    "i          how others join",
     "?, h       this",
     "* name     speaks",
 ];

@@ -8,7 +8,7 @@ use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, VideoFrame, WallClock}
 use paceline::{Config, Event, JoinError, Publish, Room, Stats};
 use tokio::sync::{mpsc, watch};
 
-use crate::args::{Args, Mode};
+use crate::args::Args;
 use crate::measure::{Figures, Measure};
 use crate::system;
 
@@ -31,6 +31,8 @@ pub(crate) struct Screen {
     /// Each connection, by name.
     pub(crate) peers: Vec<(String, PeerStats)>,
     pub(crate) notice: Option<String>,
+    /// How others join, line by line.
+    pub(crate) invitation: Arc<Vec<String>>,
     /// Who speaks, by the mix's own levels.
     pub(crate) speaking: Option<SenderId>,
     pub(crate) muted: bool,
@@ -101,6 +103,8 @@ pub(crate) struct Participant {
     met: usize,
     shown: u64,
     first: Option<Instant>,
+    /// The notice that was there a second ago, and how many seconds it is there.
+    noticed: (Option<String>, u32),
     /// When the figures of a second were last made, of how much.
     second: (Instant, u64, u64),
     cpu_before: Option<f64>,
@@ -115,8 +119,6 @@ impl Participant {
         host: bool,
         url: &str,
     ) -> Result<Self, JoinError> {
-        let notice =
-            matches!(args.mode, Mode::Host).then(|| format!("others join with: call join {url}"));
         let name = args.name(index);
         let publish =
             Publish::default().video(args.video_input(index)).audio(args.audio_input(index));
@@ -131,7 +133,7 @@ impl Participant {
         let (control, controls) = mpsc::unbounded_channel();
         let screen = Screen {
             names: BTreeMap::from([(room.sender(), name.clone())]),
-            notice,
+            invitation: Arc::clone(&args.invitation),
             control: Some(control),
             ..Screen::default()
         };
@@ -150,6 +152,7 @@ impl Participant {
             met: 1,
             shown: 0,
             first: None,
+            noticed: (None, 0),
             second: (system::now(), 0, 0),
             cpu_before: system::cpu_seconds(),
             errors: Vec::new(),
@@ -247,6 +250,17 @@ impl Participant {
         self.screen.peers = self.peer_stats(&stats);
         self.screen.stats = stats;
         self.second = (now, shown, bytes);
+        self.age_notice();
+    }
+
+    /// What has happened is news for a while; that nobody hosts is so until it ends.
+    fn age_notice(&mut self) {
+        let (before, seconds) = &mut self.noticed;
+        *seconds = if *before == self.screen.notice { *seconds + 1 } else { 0 };
+        if *seconds >= NOTICE_SECONDS && self.screen.host.is_some() {
+            self.screen.notice = None;
+        }
+        before.clone_from(&self.screen.notice);
     }
 
     fn peer_stats(&self, stats: &Stats) -> Vec<(String, PeerStats)> {
@@ -283,9 +297,8 @@ impl Participant {
                 } else {
                     host.and_then(|host| Some(self.peers.get(&host)?.1.clone()))
                 };
-                if host.is_none() {
-                    screen.notice = Some("nobody hosts: waiting for a host".to_owned());
-                }
+                screen.notice =
+                    host.is_none().then(|| "nobody hosts: waiting for a host".to_owned());
             }
             Event::MemberJoined { peer, sender, name } => {
                 // Who hosts is told before he is introduced.
@@ -334,3 +347,6 @@ impl Participant {
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|&stop| stop).await;
 }
+
+/// How long a notice stays: long enough to be read twice.
+const NOTICE_SECONDS: u32 = 5;

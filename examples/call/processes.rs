@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::args::Args;
-use crate::call::{DEFAULT_DURATION, Failure, ROOM, interrupted, invite};
+use crate::call::{DEFAULT_DURATION, Failure, ROOM, interrupted, invite, say};
 use crate::child;
 use crate::lan;
 use crate::report::Report;
@@ -59,9 +59,9 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     report.children = Some(children);
     report.wall = system::now() - began;
     if crew.args.json {
-        println!("{}", report.json());
+        say(&report.json());
     } else {
-        println!("{}", report.text());
+        say(&report.text());
     }
     Ok(())
 }
@@ -124,6 +124,8 @@ impl Crew {
             }
             while !starting.iter().all(|&index| self.members[index].joined) {
                 tokio::select! {
+                    // The terminal interrupts the children too: that is no failure.
+                    biased;
                     () = &mut signal => return Ok(()),
                     Some((index, heard)) = self.heard.recv() => self.hear(index, heard),
                 }
@@ -147,9 +149,11 @@ impl Crew {
                     _ = second.tick() => break,
                     Some((index, heard)) = self.heard.recv() => self.hear(index, heard),
                 }
-                let quit = &self.members[self.args.viewer()];
-                if self.interactive && quit.ended.is_some() {
-                    return Ok(());
+                let viewer = &self.members[self.args.viewer()];
+                match viewer.ended.filter(|_| self.interactive) {
+                    Some(status) if status.success() => return Ok(()),
+                    Some(_) => return Err("the process that draws has ended".into()),
+                    None => {}
                 }
                 if self.members.iter().all(|member| member.ended.is_some()) {
                     return Err("nobody is left in the call: all processes have ended".into());
@@ -216,7 +220,8 @@ impl Crew {
             }
             Heard::Ended(Err(error)) => {
                 member.ended = Some(ExitStatus::default());
-                let text = format!("{} cannot be watched over: {error}", member.name);
+                let name = sanitize(&member.name, MAX_NAME);
+                let text = format!("{name} cannot be watched over: {error}");
                 self.problems.push(text);
             }
         }
@@ -283,6 +288,7 @@ impl Member {
             }
             (_, Some(PANIC)) => "that is a bug: please report it with these words",
             (Some(_), _) if last.is_empty() => "if nobody did that on purpose, please report it",
+            _ if self.hosts => "nobody hosts now: start the call anew",
             _ => "the call goes on without it",
         };
         let last = if last.is_empty() { String::new() } else { format!(", saying: {last}") };
@@ -357,8 +363,9 @@ fn give_back(before: &Termios) {
     }
 }
 
-/// How long a child has to leave: leaving takes two seconds at most.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long a child has to leave: leaving takes two seconds at most, and a machine that
+/// does much else may be slow.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What a Rust program exits with after a panic.
 const PANIC: i32 = 101;

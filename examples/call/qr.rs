@@ -27,8 +27,9 @@ pub(crate) fn draw(text: &str, style: Style) -> Option<String> {
                 drawn.push_str(match (dark(x, y), style.colours) {
                     (true, true) => "\x1b[48;5;16m  ",
                     (false, true) => "\x1b[48;5;231m  ",
-                    (true, false) => "##",
-                    (false, false) => "  ",
+                    // As below: what is light is drawn.
+                    (true, false) => "  ",
+                    (false, false) => "##",
                 });
             }
         } else {
@@ -48,19 +49,6 @@ pub(crate) fn draw(text: &str, style: Style) -> Option<String> {
     Some(drawn)
 }
 
-/// Whether the terminal is told to be one for UTF-8: the first of these that says
-/// anything decides (POSIX.1-2017 §8.2).
-pub(crate) fn is_utf8() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty());
-    locale.is_some_and(|locale| {
-        let locale = locale.to_ascii_lowercase();
-        locale.contains("utf-8") || locale.contains("utf8")
-    })
-}
-
 /// Light modules around a code (ISO/IEC 18004 §9.1).
 const QUIET: i32 = 4;
 
@@ -76,7 +64,7 @@ mod tests {
         for line in drawn.lines() {
             let glyphs: Vec<char> = line.chars().collect();
             if ascii {
-                rows.push(glyphs.chunks(2).map(|pair| pair == ['#', '#']).collect());
+                rows.push(glyphs.chunks(2).map(|pair| pair != ['#', '#']).collect());
             } else {
                 rows.push(glyphs.iter().map(|glyph| matches!(glyph, '▄' | ' ')).collect());
                 rows.push(glyphs.iter().map(|glyph| matches!(glyph, '▀' | ' ')).collect());

@@ -4,7 +4,7 @@ use std::io;
 
 use paceline::playout::terminal::{Canvas, RenderMode, TerminalKind};
 
-use crate::args::Args;
+use crate::args::{Args, Mode};
 use crate::keys::Key;
 use crate::layout::Look;
 use crate::page;
@@ -13,6 +13,15 @@ use crate::system;
 use crate::terminal::Terminal;
 
 pub(crate) use crate::page::status_line;
+
+/// What the terminal can show, as the environment and the command line say.
+pub(crate) fn terminal_kind(args: &Args) -> TerminalKind {
+    // A value that is not UTF-8 says nothing that is looked for.
+    let mut kind = TerminalKind::from_env(|name| std::env::var(name).ok());
+    kind.colours = args.colours.unwrap_or(kind.colours);
+    kind.utf8 &= !args.ascii;
+    kind
+}
 
 /// Draws a screen on a terminal.
 #[derive(Debug)]
@@ -25,12 +34,11 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn new(terminal: Terminal, args: &Args) -> Self {
-        // A value that is not UTF-8 says nothing that is looked for.
-        let mut kind = TerminalKind::from_env(|name| std::env::var(name).ok());
-        kind.colours = args.colours.unwrap_or(kind.colours);
-        kind.utf8 &= !args.ascii;
-        let mode = kind.mode();
-        Self { terminal, mode, canvas: Canvas::new(mode), look: Look::default() }
+        let mode = terminal_kind(args).mode();
+        // Who hosts alone waits for others.
+        let mut look = Look::default();
+        look.invitation = matches!(args.mode, Mode::Host);
+        Self { terminal, mode, canvas: Canvas::new(mode), look }
     }
 
     /// Does what a key asks for; `false` if it is to leave.
@@ -43,7 +51,7 @@ impl View {
                 self.canvas.forget();
                 None
             }
-            Key::Help | Key::Layout | Key::Next | Key::Previous | Key::Statistics => {
+            Key::Help | Key::Invite | Key::Layout | Key::Next | Key::Previous | Key::Statistics => {
                 self.look.handle_key(key, screen.info.as_deref());
                 None
             }

@@ -156,7 +156,7 @@ fn a_polite_kill_ends_the_call_with_its_summary() {
     let mut lines = BufReader::new(child.stderr.take().expect("piped"));
     let mut line = String::new();
     lines.read_line(&mut line).expect("a progress line");
-    assert!(line.contains("peers"), "{line}");
+    assert!(line.contains("|host "), "{line}");
     let drain = thread::spawn(move || lines.read_to_string(&mut String::new()));
     let status = Command::new("kill").arg(child.id().to_string()).status();
     assert!(status.is_ok_and(|status| status.success()));

@@ -65,7 +65,7 @@ impl Call {
 
     /// Waits until it is in the room, which its first status line shows.
     fn is_in(&mut self) {
-        while !self.said.contains(" peers|") {
+        while !self.said.contains("|host ") {
             assert!(self.listen(), "{}", self.said);
         }
     }

@@ -90,7 +90,7 @@ fn every_key_does_what_the_help_line_says() {
     let variables = ["LC_ALL=C.UTF-8", "TERM=screen"];
     let Some(tmux) = Tmux::start("keys", &variables, &[]) else { return };
     let first = tmux.wait("the call", |seen| {
-        seen.contains("3 peers|host Ada|") && seen.contains(" Cem ") && seen.contains('▀')
+        seen.contains("3 people|host Ada|") && seen.contains(" Cem ") && seen.contains('▀')
     });
     assert_eq!(
         last_line(&first),
@@ -171,18 +171,18 @@ fn every_key_does_what_the_help_line_says() {
 fn no_color_and_no_utf_8_are_heeded() {
     let colourless = ["LC_ALL=C.UTF-8", "NO_COLOR=1", "COLORTERM=truecolor"];
     let Some(tmux) = Tmux::start("none", &colourless, &[]) else { return };
-    tmux.wait("shades", |seen| seen.contains("3 peers|") && seen.contains('▒'));
+    tmux.wait("shades", |seen| seen.contains("3 people|") && seen.contains('▒'));
     assert!(!tmux.seen(true).contains('\x1b'), "a code for a colour");
     drop(tmux);
 
     let Some(tmux) = Tmux::start("ascii", &["LC_ALL=C"], &[]) else { return };
-    let seen = tmux.wait("a picture", |seen| seen.contains("3 peers|") && seen.contains("=="));
+    let seen = tmux.wait("a picture", |seen| seen.contains("3 people|") && seen.contains("=="));
     assert!(seen.is_ascii(), "{seen}");
     drop(tmux);
 
     let args = ["--colour", "24bit"];
     let Some(tmux) = Tmux::start("24bit", &["LC_ALL=C.UTF-8"], &args) else { return };
-    tmux.wait("blocks", |seen| seen.contains("3 peers|") && seen.contains("▀▀▀"));
+    tmux.wait("blocks", |seen| seen.contains("3 people|") && seen.contains("▀▀▀"));
     assert!(tmux.seen(true).contains("38;2;"));
     tmux.press("C-c");
     tmux.wait_for_end();
@@ -197,4 +197,19 @@ fn a_number_of_colours_that_no_terminal_has_is_exit_2() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(told.starts_with("call: --colour mauve: it is auto, 24bit"), "{told}");
     }
+}
+
+#[test]
+fn who_hosts_can_always_tell_how_others_join() {
+    let Some(tmux) = Tmux::start("invite", &["LC_ALL=C.UTF-8"], &["host", "--qr"]) else { return };
+    // At first, since nobody else is there.
+    let invitation = "others join with: call join ws://127.0.0.1:";
+    let seen = tmux.wait("the invitation", |seen| seen.contains(invitation) && seen.contains("▄█"));
+    assert!(seen.contains("1 person|"), "{seen}");
+    tmux.press("i");
+    tmux.wait("the picture alone", |seen| !seen.contains(invitation));
+    tmux.press("i");
+    tmux.wait("the invitation again", |seen| seen.contains(invitation));
+    tmux.press("q");
+    tmux.wait_for_end();
 }

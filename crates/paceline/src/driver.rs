@@ -93,8 +93,12 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = clock();
         self.note_step(now, &input);
+        let is_message =
+            matches!(&input, Input::Connection { event: ConnectionEvent::Message(_), .. });
         self.session.handle_input(now, input);
-        self.note_first_frame(now);
+        if is_message {
+            self.note_first_frame(now);
+        }
         while let Some(output) = self.session.poll_output() {
             self.apply(now, output);
         }
@@ -319,7 +323,8 @@ impl Driver {
 
     /// Notes when the first picture of the mix is there, and looks no more then.
     fn note_first_frame(&mut self, now: Instant) {
-        if self.timeline.connected.is_none() || self.timeline.first_frame.is_some() {
+        let waits = self.timeline.connected.is_some() && self.timeline.first_frame.is_none();
+        if !waits || self.session.is_host() {
             return;
         }
         let streams = self.session.receive_stats();

@@ -420,6 +420,12 @@ impl Session {
         .min_by_key(|&(at, _)| at)
     }
 
+    /// Whether this node is the host.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| self.role(room.host) == Role::Host)
+    }
+
     /// Whether nobody is connected, and no connection is being made.
     #[must_use]
     pub fn is_alone(&self) -> bool {

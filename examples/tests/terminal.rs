@@ -202,10 +202,11 @@ fn a_number_of_colours_that_no_terminal_has_is_exit_2() {
 #[test]
 fn who_hosts_can_always_tell_how_others_join() {
     let Some(tmux) = Tmux::start("invite", &["LC_ALL=C.UTF-8"], &["host", "--qr"]) else { return };
-    // At first, since nobody else is there.
+    // At first, since nobody else is there; what was printed before has no status line.
     let invitation = "others join with: call join ws://127.0.0.1:";
-    let seen = tmux.wait("the invitation", |seen| seen.contains(invitation) && seen.contains("▄█"));
-    assert!(seen.contains("1 person|"), "{seen}");
+    tmux.wait("the invitation", |seen| {
+        seen.contains(invitation) && seen.contains("▄█") && seen.contains("1 person|host Ada|")
+    });
     tmux.press("i");
     tmux.wait("the picture alone", |seen| !seen.contains(invitation));
     tmux.press("i");

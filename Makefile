@@ -10,8 +10,8 @@ export RUNS_EACH SECONDS_EACH TARGET
 PACKAGES := cmake nasm
 MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
 
-# What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are no commands: each of these is
-# known by an element of it.
+# What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are
+# no commands: each of these is known by an element of it.
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 tmux
 SHOWS_ffmpeg := command -v ffmpeg

@@ -282,8 +282,8 @@ impl Depacketizer {
         }
     }
 
-    /// Stops to wait for what is waited for now: the first gap, or if there is none, as
-    /// happens over a bound, the rest of the frame that is not ended.
+    /// Gives up the first gap. If there is none, something is over a bound, and the frame
+    /// that is not ended goes.
     fn give_up(&mut self) {
         match self.window.skip() {
             None => self.frames.abandon(),

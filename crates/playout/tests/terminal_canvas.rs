@@ -173,6 +173,22 @@ fn an_ascii_canvas_sends_ascii() {
     assert_eq!(canvas.finish(), b"\x1b[1;1HZo? ?[m\x1b[K");
 }
 
+#[test]
+fn a_wide_glyph_that_is_half_covered_is_gone() {
+    for (covered_at, expected) in [(2, "aaX b"), (3, "aa Xb")] {
+        let mut canvas = Canvas::new(RenderMode::HalfBlock);
+        canvas.start(8, 1);
+        canvas.text(0, 0, 8, "aaaaaaaa", Style::Plain);
+        let mut parser = terminal(8, 1);
+        parser.process(canvas.finish());
+        canvas.start(8, 1);
+        canvas.text(0, 0, 8, "aa日b", Style::Plain);
+        canvas.text(covered_at, 0, 1, "X", Style::Plain);
+        parser.process(canvas.finish());
+        assert_eq!(text(&parser, 0, 0, 8).trim_end(), expected);
+    }
+}
+
 /// Something on a frame.
 #[derive(Clone, Debug)]
 enum Put {

@@ -170,6 +170,9 @@ impl Canvas {
         self.pen.start();
         for y in 0..self.rows {
             let row = y * self.columns..(y + 1) * self.columns;
+            if self.uneven[0][y] {
+                blank_what_is_half(&mut self.cells[row.clone()]);
+            }
             // One glyph may lie on the cells of others: such rows are drawn as a whole.
             let even = self.known && !self.uneven[0][y] && !self.uneven[1][y];
             let shown = even.then(|| &self.shown[row.clone()]);
@@ -192,6 +195,22 @@ impl Canvas {
             columns: area.columns.min((self.columns as u16).saturating_sub(area.x)),
             rows: area.rows.min((self.rows as u16).saturating_sub(area.y)),
             ..area
+        }
+    }
+}
+
+/// Of a wide glyph of which something else covered one cell, nothing is left.
+fn blank_what_is_half(cells: &mut [Cell]) {
+    for x in 0..cells.len() {
+        let reached = |x: usize| cells.get(x).is_some_and(|cell| cell.glyph == Cell::REACHED);
+        let glyph = cells[x].glyph;
+        let is_half = if glyph == Cell::REACHED {
+            x == 0 || columns_of(cells[x - 1].glyph) == 1
+        } else {
+            columns_of(glyph) == 2 && !reached(x + 1)
+        };
+        if is_half {
+            cells[x].glyph = ' ';
         }
     }
 }

@@ -8,19 +8,23 @@
 mod packets;
 mod queues;
 mod rtp;
+mod timing;
 
 pub use self::packets::{bodies, header};
 pub use self::queues::{interleaver, reassembly};
 pub use self::rtp::{rtcp, rtp_frames, rtp_h264, rtp_header, rtp_opus, rtp_send, rtp_vp8, rtp_vp9};
+pub use self::timing::{drift, jitter_buffer, sync};
 
 /// The body of a target.
 pub type Body = fn(&[u8]);
 
 /// Every target: the name of its folder and program, and its body.
-pub const TARGETS: [(&str, Body); 12] = [
+pub const TARGETS: [(&str, Body); 15] = [
     ("bodies", bodies),
+    ("drift", drift),
     ("header", header),
     ("interleaver", interleaver),
+    ("jitter_buffer", jitter_buffer),
     ("reassembly", reassembly),
     ("rtcp", rtcp),
     ("rtp_frames", rtp_frames),
@@ -30,4 +34,5 @@ pub const TARGETS: [(&str, Body); 12] = [
     ("rtp_send", rtp_send),
     ("rtp_vp8", rtp_vp8),
     ("rtp_vp9", rtp_vp9),
+    ("sync", sync),
 ];

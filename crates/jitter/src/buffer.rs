@@ -1,193 +1,187 @@
 //! The jitter buffer.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
-use paceline_types::{MediaTime, SeqNo};
+use paceline_types::MediaTime;
 use tracing::debug;
 
-use crate::JitterConfig;
-use crate::transit::Transit;
+use crate::ring::{Held, Ring};
+use crate::stream::Stream;
+use crate::timeline::Place;
+use crate::{JitterConfig, JitterStats, Output, State, Unit, Verdict};
 
-/// What became of a frame given to [`JitterBuffer::handle_frame`]. What is not
-/// queued is handed back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use]
-#[non_exhaustive]
-pub enum Verdict<T> {
-    /// A frame with its sequence number is already held.
-    Duplicate(T),
-    /// It, or a later frame, has been played or given up.
-    Late(T),
-    /// Its media time is nowhere near the stream's.
-    Outlier(T),
-    /// It will be played.
-    Queued,
-}
-
-/// What a jitter buffer gives out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Output<T> {
-    /// Frames that did not come in time. Each is told once.
-    Lost {
-        /// The first of them.
-        first: SeqNo,
-        /// How many.
-        count: u64,
-    },
-    /// The next frame.
-    Play {
-        /// Its place.
-        seq: SeqNo,
-        /// When it should be played. Already past if it came late.
-        due: Instant,
-        /// What was put in.
-        payload: T,
-    },
-}
-
-/// Where a jitter buffer stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum State {
-    /// Frames are held; none has been played.
-    Buffering,
-    /// Nothing has come yet.
-    Empty,
-    /// Frames are played as they fall due.
-    Stable,
-    /// The last frame has been played and the next has not come.
-    Underrun,
-}
-
-/// Counts since the buffer was made.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct JitterStats {
-    /// Frames taken in. Not those refused.
-    pub queued: u64,
-    /// Frames given out.
-    pub played: u64,
-    /// Frames reported lost, and those a new start dropped. One that comes afterwards
-    /// counts as late too.
-    pub lost: u64,
-    /// Frames refused because they came too late.
-    pub late: u64,
-    /// Frames refused because they had come before.
-    pub duplicate: u64,
-    /// Frames refused for their media time.
-    pub outliers: u64,
-    /// Times the buffer started anew because the stream jumped.
-    pub resyncs: u64,
-    /// Frames played before they were due because too many were held.
-    pub early: u64,
-    /// Interarrival jitter (RFC 3550 A.8).
-    pub jitter: Duration,
-    /// How long a frame as fast as the fastest waits now.
-    pub delay: Duration,
-}
-
-/// Orders the frames of one stream and releases each when it is due.
+/// Orders the units of one stream and releases each when it is due.
 ///
 /// | group | calls |
 /// |---|---|
-/// | input | [`handle_frame`](Self::handle_frame), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`set_min_playout_delay`](Self::set_min_playout_delay) |
-/// | output | [`poll_output`](Self::poll_output), until `None` |
+/// | input | [`insert`](Self::insert) |
+/// | steering | [`set_drift`](Self::set_drift), [`set_min_playout_delay`](Self::set_min_playout_delay), [`set_round_trip`](Self::set_round_trip) |
+/// | output | [`poll`](Self::poll), until `Wait` or `Empty` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
+/// | state | [`state`](Self::state), [`stats`](Self::stats), [`own_delay`](Self::own_delay), [`pace`](Self::pace) |
 ///
-/// The delay follows the slowest frame of the last 10 s within the configured
-/// bounds. It grows at once and shrinks by 5 % of the time that passes.
+/// The delay is the one at which it and the units that come later than it cost
+/// least, at the [price](JitterConfig::loss_price) of the config. While it moves
+/// there, the pace of playout differs from the sender's by at most
+/// [`max_pace`](JitterConfig::max_pace). A unit that comes late and was not
+/// overtaken is played all the same: then the delay has grown at once.
 #[derive(Debug)]
 pub struct JitterBuffer<T> {
     config: JitterConfig,
-    frames: BTreeMap<SeqNo, (MediaTime, T)>,
-    transit: Option<Transit>,
-    /// The next sequence number to play.
-    next: Option<SeqNo>,
-    now: Option<Instant>,
-    delay: Duration,
+    ring: Ring<T>,
+    /// What came when the ring had no room for it: it follows when there is.
+    ahead: Option<Held<T>>,
+    probation: Option<(i64, Unit<T>)>,
+    /// Units in a row that do not belong to the stream.
+    strays: u32,
+    stream: Option<Stream>,
     min_playout_delay: Duration,
-    outliers: u32,
+    round_trip: Option<Duration>,
     stats: JitterStats,
 }
 
 impl<T> JitterBuffer<T> {
-    /// An empty buffer.
+    /// An empty buffer. It allocates here, and never again.
     #[must_use]
     pub fn new(config: JitterConfig) -> Self {
         Self {
-            delay: config.min_delay,
+            ring: Ring::new(config.capacity),
             config,
-            frames: BTreeMap::new(),
-            transit: None,
-            next: None,
-            now: None,
+            ahead: None,
+            probation: None,
+            strays: 0,
+            stream: None,
             min_playout_delay: Duration::ZERO,
-            outliers: 0,
+            round_trip: None,
             stats: JitterStats::default(),
         }
     }
 
-    /// Takes in a frame that arrived at `now`, sampled at `time`.
-    pub fn handle_frame(
-        &mut self,
-        now: Instant,
-        seq: SeqNo,
-        time: MediaTime,
-        payload: T,
-    ) -> Verdict<T> {
-        self.handle_timeout(now);
-        let max_jump = self.config.max_jump;
-        if let Some(transit) = &self.transit {
-            let off = transit.relative(now, time) - transit.fastest();
-            if off.unsigned_abs() > max_jump.as_nanos() as u64 {
-                self.outliers += 1;
-                if self.outliers < CONFIRM_JUMP {
-                    self.stats.outliers += 1;
-                    return Verdict::Outlier(payload);
-                }
-                debug!(%seq, "the stream jumped: starting anew");
-                self.restart();
-            }
+    /// Takes in a unit that arrived at `now`. An earlier `now` than before counts
+    /// as the one before.
+    pub fn insert(&mut self, now: Instant, unit: Unit<T>) -> Verdict<T> {
+        let stream = self.stream.get_or_insert_with(|| Stream::new(&self.config, now, &unit));
+        let arrival = stream.arrival(now);
+        let Some(place) = stream.place(&self.config, arrival, &unit) else {
+            return self.handle_jump(arrival, unit);
+        };
+        self.strays = 0;
+        if self.probation.take().is_some() {
+            self.stats.outliers += 1;
         }
-        self.outliers = 0;
-        if self.next.is_some_and(|next| seq < next) {
-            self.stats.late += 1;
-            debug!(%seq, "frame is late");
-            return Verdict::Late(payload);
-        }
-        let transit = self.transit.get_or_insert_with(|| Transit::new(now, time));
-        transit.handle_frame(now, time);
-        let wanted = transit.spread().clamp(self.config.min_delay, self.config.max_delay);
-        self.delay = self.delay.max(wanted);
-        if now.saturating_duration_since(self.due(time).unwrap_or(now)) > self.config.max_late {
-            self.stats.late += 1;
-            debug!(%seq, "frame is too late to play");
-            return Verdict::Late(payload);
-        }
-        match self.frames.entry(seq) {
-            Entry::Occupied(_) => {
-                self.stats.duplicate += 1;
-                Verdict::Duplicate(payload)
-            }
-            Entry::Vacant(slot) => {
-                slot.insert((time, payload));
-                self.stats.queued += 1;
-                Verdict::Queued
-            }
-        }
+        self.handle_unit(arrival, place, unit)
     }
 
-    /// Lets time pass. Calling it early or twice does nothing.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if let (Some(before), Some(transit)) = (self.now, &self.transit) {
-            let wanted = transit.spread().clamp(self.config.min_delay, self.config.max_delay);
-            let step = now.saturating_duration_since(before).mul_f64(SHRINK);
-            self.delay = self.delay.saturating_sub(step).max(wanted);
+    /// A unit that does not belong to the stream, unless the one before it did not
+    /// either and they belong together.
+    fn handle_jump(&mut self, arrival: i64, unit: Unit<T>) -> Verdict<T> {
+        self.strays = self.strays.saturating_add(1);
+        let is_long = self.strays >= MAX_STRAYS;
+        if let (Some(stream), Some((then, first))) = (&mut self.stream, self.probation.take()) {
+            let pair = [(then, &first), (arrival, &unit)];
+            if let Some(places) = stream.jump(&self.config, pair, is_long) {
+                debug!(seq = %first.seq, "the stream jumped");
+                self.stats.resyncs += 1;
+                self.strays = 0;
+                let [first_place, place] = places;
+                // Whatever becomes of it has been counted.
+                let _ = self.handle_unit(then, first_place, first);
+                return self.handle_unit(arrival, place, unit);
+            }
+            self.stats.outliers += 1;
         }
-        self.now = self.now.max(Some(now));
+        self.probation = Some((arrival, unit));
+        Verdict::Probation
+    }
+
+    fn handle_unit(&mut self, arrival: i64, place: Place, unit: Unit<T>) -> Verdict<T> {
+        let Some(stream) = &mut self.stream else { return Verdict::Late(unit.payload) };
+        let seq = place.seq;
+        let is_held = self.ring.holds(seq) || self.ahead.as_ref().is_some_and(|it| it.seq == seq);
+        if is_held || stream.was_there(seq) {
+            self.stats.duplicate += 1;
+            return Verdict::Duplicate(unit.payload);
+        }
+        stream.handle_unit(arrival, place, &unit);
+        let cap = self.config.max_delay.max(self.min_playout_delay);
+        if !stream.can_play(&self.config, cap, arrival, place) {
+            self.stats.late += 1;
+            return Verdict::Late(unit.payload);
+        }
+        let Unit { time, marker, payload, .. } = unit;
+        let (ticks, frequency) = (time.ticks(), time.frequency());
+        let held = Held { seq, time: place.time, arrival, ticks, frequency, marker, payload };
+        if self.ring.has_room_for(seq) {
+            self.ring.insert(held);
+        } else if self.ahead.is_none() && self.ring.first().is_some_and(|first| first.seq < seq) {
+            self.ahead = Some(held);
+        } else {
+            self.stats.full += 1;
+            return Verdict::Full(held.payload);
+        }
+        self.stats.queued += 1;
+        Verdict::Queued
+    }
+
+    /// Takes what is due at `now`, in order.
+    pub fn poll(&mut self, now: Instant) -> Output<T> {
+        let Some(stream) = &mut self.stream else { return Output::Empty };
+        let Some(first) = self.ring.first() else {
+            // What a jump left behind will not come any more.
+            let Some((first, count)) = stream.pass_over_lost(stream.jumped()) else {
+                return Output::Empty;
+            };
+            self.stats.lost += count;
+            return Output::Lost { first, count };
+        };
+        let step = stream.step_to(&self.config, self.min_playout_delay, first);
+        let is_early = stream.nanos(now) < step.due;
+        let ready = stream.ready(&self.config, self.round_trip, first, &step, self.ahead.is_some());
+        if stream.nanos(now) < ready {
+            return Output::Wait(stream.instant(ready));
+        }
+        if let Some((first, count)) = stream.pass_over_lost(first.seq) {
+            self.stats.lost += count;
+            return Output::Lost { first, count };
+        }
+        let Some(held) = self.ring.pop_first() else {
+            return Output::Empty;
+        };
+        stream.take_step(&held, &step);
+        self.stats.played += 1;
+        self.stats.early += u64::from(is_early);
+        self.stats.waited += step.waited();
+        let (seq, time) = (stream.number(held.seq), MediaTime::new(held.ticks, held.frequency));
+        let due = stream.instant(step.due);
+        if let Some(ahead) = self.ahead.take_if(|ahead| self.ring.has_room_for(ahead.seq)) {
+            self.ring.insert(ahead);
+        }
+        let delay = self.own_delay().max(self.min_playout_delay);
+        self.stats.max_delay = self.stats.max_delay.max(delay);
+        Output::Play { seq, time, marker: held.marker, due, payload: held.payload }
+    }
+
+    /// When [`poll`](Self::poll) will give something out, if it will: until then it
+    /// answers `Wait` with just this instant, and `Empty` if there is none.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let stream = self.stream.as_ref()?;
+        let Some(first) = self.ring.first() else { return stream.jump_to_tell() };
+        let step = stream.step_to(&self.config, self.min_playout_delay, first);
+        let is_full = self.ahead.is_some();
+        let ready = stream.ready(&self.config, self.round_trip, first, &step, is_full);
+        Some(stream.instant(ready))
+    }
+
+    /// By how many parts in a million the sender's media clock runs fast against
+    /// ours (negative: slow). Zero until it is known; beyond ±10,000 it is clamped,
+    /// and what is no number is ignored.
+    pub fn set_drift(&mut self, ppm: f64) {
+        if let Some(stream) = &mut self.stream
+            && ppm.is_finite()
+        {
+            stream.set_drift(ppm.clamp(-10_000.0, 10_000.0));
+        }
     }
 
     /// Raises the playout delay above what the network needs, as lip sync asks.
@@ -195,89 +189,58 @@ impl<T> JitterBuffer<T> {
         self.min_playout_delay = delay;
     }
 
-    /// Takes what is due, in order.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output<T>> {
-        let (&seq, &(time, _)) = self.frames.first_key_value()?;
-        let due = self.due(time)?;
-        if due > self.now? {
-            if self.frames.len() <= self.config.max_frames {
-                return None;
-            }
-            self.stats.early += 1;
-        }
-        if let Some(first) = self.next.filter(|&next| next < seq) {
-            let count = seq.get() - first.get();
-            self.next = Some(seq);
-            self.stats.lost += count;
-            return Some(Output::Lost { first, count });
-        }
-        let (_, (_, payload)) = self.frames.pop_first()?;
-        self.next = Some(seq.next());
-        self.stats.played += 1;
-        Some(Output::Play { seq, due, payload })
+    /// Missing units are asked for again, and come after a round trip, or are not
+    /// (`None`, as at first).
+    ///
+    /// Then a gap is waited for when that costs less delay than the loss is worth.
+    pub fn set_round_trip(&mut self, round_trip: Option<Duration>) {
+        self.round_trip = round_trip;
     }
 
-    /// When the first held frame is due, if one is held.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let (_, &(time, _)) = self.frames.first_key_value()?;
-        self.due(time)
-    }
-
-    /// When a frame sampled at `time` is played by the network's need alone,
-    /// without what lip sync adds; `None` before the first frame.
+    /// When a unit sampled at `time` is played by the network's need alone,
+    /// without what lip sync adds; `None` before the first unit.
     #[must_use]
     pub fn playout_time(&self, time: MediaTime) -> Option<Instant> {
-        Some(self.transit.as_ref()?.earliest(time) + self.delay)
+        let stream = self.stream.as_ref()?;
+        stream.playout_time(&self.config, time)
     }
 
-    /// How long it delays by itself, without what lip sync adds.
+    /// How long a unit as fast as the fastest waits for the network's sake.
     #[must_use]
-    pub const fn own_delay(&self) -> Duration {
-        self.delay
+    pub fn own_delay(&self) -> Duration {
+        self.stream.as_ref().map_or(self.config.min_delay, |stream| stream.own_delay(&self.config))
+    }
+
+    /// By how much the pace of playout differs from the sender's now: 0.05 while
+    /// everything is played 5 % faster, −0.05 while slower.
+    #[must_use]
+    pub fn pace(&self) -> f64 {
+        self.stream.as_ref().map_or(0.0, Stream::pace)
     }
 
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> State {
-        match (&self.transit, self.next, self.frames.is_empty()) {
-            (None, ..) => State::Empty,
-            (_, None, _) => State::Buffering,
-            (_, _, true) => State::Underrun,
-            _ => State::Stable,
+        match &self.stream {
+            None => State::Empty,
+            Some(stream) if !stream.has_played() => State::Buffering,
+            Some(_) if self.ring.is_empty() => State::Underrun,
+            Some(_) => State::Stable,
         }
     }
 
-    /// Counts since the buffer was made.
+    /// Counts since the buffer was made, and where it is now.
     #[must_use]
     pub fn stats(&self) -> JitterStats {
+        let stream = self.stream.as_ref();
         JitterStats {
-            jitter: self.transit.as_ref().map_or(Duration::ZERO, Transit::jitter),
-            delay: self.delay.max(self.min_playout_delay),
+            jitter: stream.map_or(Duration::ZERO, Stream::jitter),
+            delay: stream.map_or(Duration::ZERO, Stream::delay),
+            target: self.own_delay().max(self.min_playout_delay),
             ..self.stats
         }
     }
-
-    fn due(&self, time: MediaTime) -> Option<Instant> {
-        let delay = self.delay.max(self.min_playout_delay);
-        Some(self.transit.as_ref()?.earliest(time) + delay)
-    }
-
-    fn restart(&mut self) {
-        self.stats.resyncs += 1;
-        self.stats.lost += self.frames.len() as u64;
-        self.frames.clear();
-        self.transit = None;
-        self.next = None;
-        self.delay = self.config.min_delay;
-    }
 }
 
-/// Outliers in a row after which a jump is believed (the two-in-a-row rule of RFC
-/// 3550 A.1, with one more).
-const CONFIRM_JUMP: u32 = 3;
-
-/// The delay shrinks by at most 5 % of the time that passes: the largest change
-/// of pace that playout can follow by stretching sound.
-const SHRINK: f64 = 0.05;
+/// After so many in a row they are the stream, however they came: ten seconds of sound.
+const MAX_STRAYS: u32 = 500;

@@ -11,20 +11,18 @@
 //! use std::time::{Duration, Instant};
 //!
 //! use paceline_jitter::types::{Frequency, MediaTime, SeqNo};
-//! use paceline_jitter::{JitterBuffer, JitterConfig, Output, Verdict};
+//! use paceline_jitter::{JitterBuffer, JitterConfig, Output, Unit, Verdict};
 //!
 //! let mut buffer = JitterBuffer::new(JitterConfig::default());
 //! let arrival = Instant::now();
-//! let time = MediaTime::new(0, Frequency::AUDIO);
-//! let verdict = buffer.handle_frame(arrival, SeqNo::new(1), time, "hello");
-//! assert_eq!(verdict, Verdict::Queued);
-//! assert_eq!(buffer.poll_output(), None);
+//! let (seq, time) = (SeqNo::new(1), MediaTime::new(0, Frequency::AUDIO));
+//! assert_eq!(buffer.insert(arrival, Unit::new(seq, time, "hello")), Verdict::Queued);
 //!
-//! let due = buffer.poll_timeout().expect("a frame is held");
-//! assert_eq!(due - arrival, Duration::from_millis(50));
-//! buffer.handle_timeout(due);
-//! let played = Output::Play { seq: SeqNo::new(1), due, payload: "hello" };
-//! assert_eq!(buffer.poll_output(), Some(played));
+//! let due = arrival + Duration::from_millis(20);
+//! assert_eq!(buffer.poll(arrival), Output::Wait(due));
+//! let played = Output::Play { seq, time, marker: false, due, payload: "hello" };
+//! assert_eq!(buffer.poll(due), played);
+//! assert_eq!(buffer.poll(due), Output::Empty);
 //! ```
 //!
 //! # Where to start reading
@@ -34,13 +32,29 @@
 
 mod buffer;
 mod config;
+mod delay;
+mod histogram;
+#[cfg(feature = "replay")]
+pub mod replay;
+mod ring;
+#[cfg(feature = "rtp")]
+pub mod rtp;
+mod seen;
+mod stream;
 mod sync;
+mod timeline;
 mod transit;
+mod unit;
 
-pub use buffer::{JitterBuffer, JitterStats, Output, State, Verdict};
+pub use buffer::JitterBuffer;
 pub use config::JitterConfig;
 pub use paceline_types as types;
-pub use sync::{Media, Sample, StreamSync, SyncConfig};
+pub use sync::{
+    AlignVerdict, AlignedSet, Aligner, AlignerConfig, AlignerStats, Cadence, Media, Overflow, Part,
+    Playout, Slot, Stamp, StreamSync, SyncConfig, SyncOutput, SyncState, SyncStats, SyncStatus,
+    Take,
+};
+pub use unit::{JitterStats, Output, State, Unit, Verdict};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -75,16 +75,21 @@ impl Config {
         self
     }
 
-    /// How long frames wait at least before they are played. Defaults to 50 ms;
+    /// How long frames wait at least before they are played. Defaults to 20 ms;
     /// 10 to 200 ms. Counts twice on the way through a host.
+    ///
+    /// It is what a clean network costs; on another one the wait follows the network.
     #[must_use]
     pub const fn jitter(mut self, delay: Duration) -> Self {
         self.jitter = delay;
         self
     }
 
-    /// How far that wait may grow when the network needs it. Defaults to 200 ms; up
-    /// to 1 s, and not below `jitter`.
+    /// How far that wait may grow when the network needs it. Defaults to 400 ms, what
+    /// ITU-T G.114 still tolerates; up to 1 s, and not below `jitter`.
+    ///
+    /// What the network lost is sent again, which takes a round trip, or more than
+    /// 200 ms if nothing came after it. A frame that is later than this is not played.
     #[must_use]
     pub const fn max_jitter(mut self, delay: Duration) -> Self {
         self.max_jitter = delay;
@@ -201,7 +206,11 @@ impl Config {
     }
 
     pub(crate) fn session(&self) -> SessionConfig {
-        let jitter = JitterConfig::default().min_delay(self.jitter).max_delay(self.max_jitter);
+        let jitter = JitterConfig::default()
+            .min_delay(self.jitter)
+            .start_delay(self.jitter)
+            .max_delay(self.max_jitter)
+            .max_late(self.max_jitter);
         SessionConfig::default()
             .jitter(jitter)
             .mesh(MeshConfig::default().max_peers(self.max_peers))
@@ -231,8 +240,8 @@ impl Default for Config {
             video_bitrate: Bitrate::from_kbps(1_200),
             mix: None,
             max_peers: 31,
-            jitter: Duration::from_millis(50),
-            max_jitter: Duration::from_millis(200),
+            jitter: Duration::from_millis(20),
+            max_jitter: Duration::from_millis(400),
             report_interval: Duration::from_secs(1),
             join_timeout: Duration::from_secs(5),
             bind: IpAddr::from([127, 0, 0, 1]),

@@ -129,6 +129,7 @@ impl Driver {
                 self.to_stage(ToStage::Decode { stream, due, frame });
             }
             Output::Lost { stream, count } => self.to_stage(ToStage::Lost { stream, count }),
+            Output::Rate { stream, rate } => self.to_stage(ToStage::Rate { stream, rate }),
             Output::Steer { stream: StreamId::MIX_VIDEO, target } => {
                 self.to_stage(ToStage::Steer(target));
             }

@@ -13,8 +13,8 @@ use paceline_codec::{
 use paceline_playout::{Kind, Stage, StageOutput};
 use paceline_session::Role;
 use paceline_types::{
-    AudioFrame, EncodedFrame, EncoderTarget, Frequency, MediaTime, PeerId, SenderId, SeqNo,
-    StreamId, StreamKey, VideoFrame, WallClock,
+    AudioFrame, EncodedFrame, EncoderTarget, Frequency, MediaTime, PeerId, PlayoutRate, SenderId,
+    SeqNo, StreamId, StreamKey, VideoFrame, WallClock,
 };
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -101,6 +101,7 @@ impl StageLoop {
             ToStage::Lost { stream, count } => self.conceal(stream, count),
             ToStage::LocalAudio(frame) => self.hear(self.us, frame),
             ToStage::LocalVideo(frame) => self.see(self.us, frame),
+            ToStage::Rate { stream, rate } => self.set_rate(stream, rate),
             ToStage::Role { role, us } => self.set_role(role, us),
             ToStage::Steer(target) => {
                 if let Some(hosting) = &mut self.hosting {
@@ -231,6 +232,16 @@ impl StageLoop {
             self.events.push(Event::Sound(Sound { frame: sound, ready, concealed }));
         } else {
             self.hear(key.sender, sound);
+        }
+    }
+
+    /// Of the mix, the program is told by its events alone.
+    fn set_rate(&mut self, key: StreamKey, rate: PlayoutRate) {
+        if let Some(hosting) = &mut self.hosting
+            && key.stream == StreamId::AUDIO
+        {
+            // One that is not on the stage is counted by it.
+            let _ = hosting.stage.set_playout_rate(clock(), key.sender, rate);
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use paceline_session::Role;
 use paceline_types::{
-    AudioFrame, EncodedFrame, EncoderTarget, MixInfo, PeerId, SenderId, StreamId, StreamKey,
-    VideoFrame,
+    AudioFrame, EncodedFrame, EncoderTarget, MixInfo, PeerId, PlayoutRate, SenderId, StreamId,
+    StreamKey, VideoFrame,
 };
 use tokio::sync::oneshot;
 
@@ -50,6 +50,8 @@ pub(crate) enum ToStage {
     Lost { stream: StreamKey, count: u64 },
     /// Stop.
     Quit,
+    /// A sound is to be played at another rate.
+    Rate { stream: StreamKey, rate: PlayoutRate },
     /// We do something else now.
     Role { role: Role, us: SenderId },
     /// The mix's encoder has to change.

@@ -33,7 +33,10 @@ impl StageConfig {
     /// [`max_audio_queue`](Self::max_audio_queue); whole milliseconds count.
     ///
     /// It rides out the jitter of threads, not of the network: a jitter buffer
-    /// has done that already. All of it is delay.
+    /// has done that already. All of it is delay. Once a frame has come close to
+    /// being late, it is also what is to be queued when the latest of the frames
+    /// comes: with less than 20 ms, a frame that comes between two ticks at a bad
+    /// place can still be late, and is concealed.
     #[must_use]
     pub const fn cushion(mut self, cushion: Duration) -> Self {
         self.cushion = cushion;
@@ -60,8 +63,10 @@ impl StageConfig {
     /// Sound to hold for one source beyond what is due. Defaults to 60 ms, from
     /// 20 ms to 1 s; whole milliseconds count.
     ///
-    /// Over it the oldest sound is dropped: a source that comes too fast loses
-    /// some of it, but is never heard later than this.
+    /// A source whose clock is fast is played faster, and if it is far too much,
+    /// shortened at its pitch. What is over this all the same is dropped, the
+    /// oldest first, so that nobody is heard later than this; less than 5 ms over
+    /// it are not worth a seam and stay.
     #[must_use]
     pub const fn max_audio_queue(mut self, max_audio_queue: Duration) -> Self {
         self.max_audio_queue = max_audio_queue;

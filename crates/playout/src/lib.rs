@@ -39,7 +39,7 @@
 //! while let Some(output) = stage.poll_output() {
 //!     if let StageOutput::Audio { for_peer, frame, .. } = output {
 //!         let loudest = frame.samples.iter().copied().fold(0.0, f32::max);
-//!         // Bob hears her; she does not hear herself.
+//!         // Bob hears her, 16 samples later; she does not hear herself.
 //!         assert_eq!(loudest, if for_peer == bob { 0.25 } else { 0.0 });
 //!     }
 //! }
@@ -49,7 +49,8 @@
 //! # Where to start reading
 //!
 //! [`Stage`] has the machine and its order of events; `sound.rs` what a source's
-//! queue does when it runs dry or over; `limiter.rs` why nothing is louder than
+//! queue does when it runs dry or over; `rate/` how it is kept from that, with
+//! [`Resampler`] and [`Stretcher`] that also stand by themselves; `limiter.rs` why nothing is louder than
 //! full scale; `grid.rs` where a tile lies; `scale.rs` how a picture gets its
 //! size. [`terminal`] stands by itself.
 
@@ -59,6 +60,7 @@ mod config;
 mod grid;
 mod limiter;
 mod output;
+mod rate;
 mod scale;
 mod sound;
 mod stage;
@@ -67,6 +69,8 @@ pub mod terminal;
 pub use config::{ConfigError, StageConfig};
 pub use output::{Kind, SourceStats, StageOutput, StageStats, Verdict};
 pub use paceline_types as types;
+pub use paceline_types::PlayoutRate;
+pub use rate::{Resampled, Resampler, Stretcher};
 pub use stage::Stage;
 
 #[cfg(doctest)]

@@ -55,6 +55,9 @@ pub enum Verdict {
 
 /// What happened to one source's media.
 ///
+/// [`queue_level`](Self::queue_level) and [`rate_ppm`](Self::rate_ppm) are what
+/// is now, and zero in the [total](StageStats::total); the rest is counted.
+///
 /// Frames that got another verdict than [`Verdict::Accepted`] or
 /// [`Verdict::Overrun`] are not in here but in [`StageStats`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,12 +65,24 @@ pub struct SourceStats {
     /// Pictures that a newer one replaced before the mix showed them. Not those
     /// that a switched-off or removed source took with it.
     pub pictures_superseded: u64,
+    /// How long after it comes a frame is heard, smoothed over 2 s; samples at
+    /// 48 kHz. Not the delay of the resampler,
+    /// [`Resampler::LATENCY`](crate::Resampler::LATENCY).
+    pub queue_level: u32,
+    /// By how many ppm it is played faster than nominal. Not what is stretched.
+    pub rate_ppm: i32,
+    /// Samples made up because it ran dry, 60 ms each time at most; also after
+    /// its last sound. Not when it was switched off or removed.
+    pub samples_concealed: u64,
     /// Samples, of all channels together, that were not a number or infinite and
     /// became zero, or were beyond ±4 and became that.
     pub samples_repaired: u64,
     /// Samples dropped because the queue was full. Not those that a switched-off
     /// or removed source took with it.
     pub samples_dropped: u64,
+    /// Samples taken out or put in, in whole pitch periods, because the queue was
+    /// far too long or short or the jitter buffer asked for it.
+    pub samples_stretched: u64,
     /// How often it was heard and ran dry. Not when it was switched off or
     /// removed, nor the silence before its first sound.
     pub underruns: u64,
@@ -76,6 +91,8 @@ pub struct SourceStats {
 impl SourceStats {
     pub(crate) fn add(&mut self, other: Self) {
         self.pictures_superseded += other.pictures_superseded;
+        self.samples_concealed += other.samples_concealed;
+        self.samples_stretched += other.samples_stretched;
         self.samples_repaired += other.samples_repaired;
         self.samples_dropped += other.samples_dropped;
         self.underruns += other.underruns;
@@ -101,6 +118,6 @@ pub struct StageStats {
     pub ticks_skipped: u64,
     /// The sum over all sources, those that have been removed too.
     pub total: SourceStats,
-    /// Frames of nobody on the stage.
+    /// Frames of nobody on the stage, and rates for nobody.
     pub unknown: u64,
 }

@@ -1,19 +1,19 @@
 //! The sound of one source, from its frames to the 20 ms that are due.
 //!
-//! A source that runs dry is not cut but faded: the last 5 ms are played once
-//! more, backwards, while the gain falls to nothing. So there is no step at the
-//! seam, and no delay to have such a tail at hand.
-//!
 //! ```text
-//!  queued ─────────────╮ what was there, mirrored
-//!                      │╲
-//!                      │ ╲_______ silence, until the cushion is queued again
-//!                      └ 5 ms
+//!  frames ─► Stretcher ─► Resampler ─► block
+//!            (the queue)  ▲
+//!            Concealer ───╯ when the queue is empty
 //! ```
+//!
+//! [`RateControl`] sees when frames come and says how fast both are to run. What
+//! is concealed goes through the resampler too, so its seams are like any other
+//! sound.
 
-use std::collections::VecDeque;
+use paceline_types::{AudioFrame, PlayoutRate};
 
-use paceline_types::AudioFrame;
+use crate::rate::{Concealer, RateControl};
+use crate::{Resampler, SourceStats, Stretcher};
 
 /// Samples in 20 ms at 48 kHz.
 pub(crate) const TICK: usize = 960;
@@ -21,30 +21,49 @@ pub(crate) const TICK: usize = 960;
 /// What one source is heard with.
 #[derive(Debug)]
 pub(crate) struct Sound {
-    queue: VecDeque<f32>,
+    queue: Stretcher,
+    resampler: Resampler,
+    concealer: Concealer,
+    control: RateControl,
     cushion: usize,
     on: bool,
-    playing: bool,
+    voice: Voice,
+    /// What is concealed is so because the queue ran dry.
+    dry: bool,
     block: Box<[f32; TICK]>,
     /// Smoothed over some ticks.
     mean_square: f32,
-    pub(crate) dropped: u64,
-    pub(crate) repaired: u64,
-    pub(crate) underruns: u64,
+    stats: SourceStats,
+}
+
+/// What was heard at the end of the last tick.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Voice {
+    /// What is made up, or the silence just after it.
+    Concealed,
+    /// What was queued.
+    Playing,
+    /// Nothing.
+    Silent,
 }
 
 impl Sound {
-    pub(crate) fn new(cushion: usize) -> Self {
+    /// One that is heard when `cushion` samples are queued. `bound` are held, and
+    /// besides them those of `late` ticks.
+    pub(crate) fn new(cushion: usize, bound: usize, late: usize) -> Self {
         Self {
-            queue: VecDeque::new(),
+            // What is pushed before it is trimmed is no longer than what is held.
+            queue: Stretcher::new(2 * (bound + GIVE + late * TICK)),
+            resampler: Resampler::new(),
+            concealer: Concealer::new(),
+            control: RateControl::new(cushion, bound + GIVE / 2),
             cushion,
             on: true,
-            playing: false,
+            voice: Voice::Silent,
+            dry: false,
             block: Box::new([0.0; TICK]),
             mean_square: 0.0,
-            dropped: 0,
-            repaired: 0,
-            underruns: 0,
+            stats: SourceStats::default(),
         }
     }
 
@@ -53,64 +72,88 @@ impl Sound {
     }
 
     /// Whether it has been heard up to the end of the last tick.
-    pub(crate) const fn is_playing(&self) -> bool {
-        self.playing
+    pub(crate) fn is_playing(&self) -> bool {
+        self.voice != Voice::Silent
+    }
+
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.stats.samples_dropped
+    }
+
+    pub(crate) fn stats(&self) -> SourceStats {
+        SourceStats {
+            queue_level: self.control.level().max(0.0) as u32,
+            rate_ppm: self.resampler.ppm().round() as i32,
+            samples_stretched: self.queue.removed() + self.queue.inserted(),
+            ..self.stats
+        }
+    }
+
+    pub(crate) fn set_rate(&mut self, rate: PlayoutRate) {
+        self.control.set(rate);
     }
 
     /// Switches it on or off. Off, what is queued goes; the next tick fades.
     pub(crate) fn switch(&mut self, on: bool) {
-        self.on = on;
-        if !on {
+        if self.on && !on {
             self.queue.clear();
             self.mean_square = 0.0;
+            self.concealer.begin_fade();
+            self.dry = false;
+            if self.voice == Voice::Playing {
+                self.voice = Voice::Concealed;
+            }
         }
+        self.on = on;
     }
 
-    /// Queues a frame as mono; `false` if its shape cannot be.
+    /// Queues a frame as mono, `until_tick` samples before the next tick; `false`
+    /// if its shape cannot be.
     ///
     /// Of a frame longer than `bound` only the end is looked at.
-    pub(crate) fn push(&mut self, frame: &AudioFrame, bound: usize) -> bool {
+    pub(crate) fn push(&mut self, frame: &AudioFrame, bound: usize, until_tick: i64) -> bool {
         let channels = usize::from(frame.channels);
         if !(1..=2).contains(&channels) || !frame.samples.len().is_multiple_of(channels) {
             return false;
         }
+        if self.voice != Voice::Silent && !frame.samples.is_empty() {
+            self.control.observe(self.queue.len(), until_tick);
+        }
         let moments = frame.samples.len() / channels;
         let unseen = moments.saturating_sub(bound);
-        self.dropped += unseen as u64;
-        for moment in frame.samples.chunks_exact(channels).skip(unseen) {
-            let sum: f32 = moment.iter().map(|&sample| repair(sample, &mut self.repaired)).sum();
-            self.queue.push_back(sum / f32::from(frame.channels));
+        self.stats.samples_dropped += unseen as u64;
+        let mut piece = [0.0; TICK];
+        for samples in frame.samples[unseen * channels..].chunks(TICK * channels) {
+            let moments = samples.chunks_exact(channels);
+            let len = moments.len();
+            for (slot, moment) in piece.iter_mut().zip(moments) {
+                let repaired = &mut self.stats.samples_repaired;
+                let sum: f32 = moment.iter().map(|&sample| repair(sample, repaired)).sum();
+                *slot = sum / f32::from(frame.channels);
+            }
+            let pushed = self.queue.push(&piece[..len]);
+            self.stats.samples_dropped += (len - pushed) as u64;
         }
         true
     }
 
-    /// Drops the oldest sound beyond `bound` and crossfades the seam; whether
-    /// there was any.
-    pub(crate) fn trim(&mut self, bound: usize) -> bool {
+    /// Drops the oldest sound beyond `bound`, if it is worth a seam, and
+    /// crossfades that.
+    pub(crate) fn trim(&mut self, bound: usize) {
         let excess = self.queue.len().saturating_sub(bound);
-        if excess == 0 {
-            return false;
+        if excess > GIVE {
+            self.queue.drop_front(excess, FADE);
+            self.control.shift(-(excess as f64));
+            self.stats.samples_dropped += excess as u64;
         }
-        let fade = FADE.min(bound);
-        // From the back, so that what fades out is read before it is written.
-        for i in (0..fade).rev() {
-            let rising = (i + 1) as f32 / (fade + 1) as f32;
-            let falling = self.queue[i];
-            let kept = &mut self.queue[excess + i];
-            *kept = *kept * rising + falling * (1.0 - rising);
-        }
-        self.queue.drain(..excess);
-        self.dropped += excess as u64;
-        true
     }
 
     /// Takes the 20 ms that are due.
     pub(crate) fn tick(&mut self) -> &[f32; TICK] {
-        let starts = !self.playing && !self.queue.is_empty() && self.queue.len() >= self.cushion;
-        if self.playing || starts {
-            self.play(starts);
-        } else {
-            self.block.fill(0.0);
+        let queued = !self.queue.is_empty() && self.queue.len() >= self.cushion;
+        match self.voice {
+            Voice::Silent if !queued => self.block.fill(0.0),
+            _ => self.play(queued),
         }
         if self.on {
             let energy: f32 = self.block.iter().map(|sample| sample * sample).sum();
@@ -129,40 +172,87 @@ impl Sound {
         (-10.0 * self.mean_square.log10()).round().clamp(0.0, 127.0) as u8
     }
 
-    fn play(&mut self, starts: bool) {
-        let mut before = [0.0; FADE];
-        if !starts {
-            before.copy_from_slice(&self.block[TICK - FADE..]);
+    /// Makes a block of what is queued and what is not; `queued` if there is
+    /// enough to begin with.
+    fn play(&mut self, queued: bool) {
+        if self.voice == Voice::Silent {
+            self.resampler.clear();
+            self.concealer.clear();
+            self.control.restart();
         }
-        let len = self.queue.len().min(TICK);
-        for (slot, sample) in self.block.iter_mut().zip(self.queue.drain(..len)) {
-            *slot = sample;
+        let order = self.control.tick();
+        self.queue.set_stretch(order.stretch);
+        if self.voice == Voice::Silent {
+            self.resampler.jump_to_ppm(order.ppm);
+        } else {
+            self.resampler.set_ppm(order.ppm);
         }
-        self.playing = len == TICK;
-        if !self.playing {
-            self.underruns += u64::from(self.on);
-            self.end(len, &before);
+        if self.voice == Voice::Playing || queued {
+            self.spare(order.ppm);
         }
-        if starts {
-            for (i, sample) in self.block[..FADE].iter_mut().enumerate() {
-                *sample *= i as f32 / FADE as f32;
+
+        let mut input = [0.0; MAX_INPUT];
+        let wanted = self.resampler.input_for(TICK).min(MAX_INPUT);
+        let input = &mut input[..wanted];
+        let real = if self.voice == Voice::Playing || queued { self.pull(input) } else { 0 };
+        if real > 0 {
+            match self.voice {
+                Voice::Concealed => self.concealer.blend(&mut input[..real]),
+                Voice::Playing => {}
+                Voice::Silent => {
+                    for (i, sample) in input[..real].iter_mut().take(FADE).enumerate() {
+                        *sample *= i as f32 / FADE as f32;
+                    }
+                }
             }
+            self.concealer.hear(&input[..real]);
+            self.voice = Voice::Playing;
+        }
+        if real < wanted {
+            self.conceal(&mut input[real..]);
+        } else {
+            self.control.left(self.queue.len());
+        }
+        self.resampler.resample(input, &mut self.block[..]);
+    }
+
+    /// Takes from the queue, and tells the control what was stretched.
+    fn pull(&mut self, input: &mut [f32]) -> usize {
+        let before = self.queue.inserted() as i64 - self.queue.removed() as i64;
+        let pulled = self.queue.pull(input);
+        let after = self.queue.inserted() as i64 - self.queue.removed() as i64;
+        self.control.shift((after - before) as f64);
+        pulled
+    }
+
+    /// Plays slower than `ppm` if no more than a few samples are lacking.
+    fn spare(&mut self, ppm: f64) {
+        let lacking = self.resampler.input_for(TICK).saturating_sub(self.queue.len());
+        if (1..=MAX_LACKING).contains(&lacking) {
+            // From the first frame of the tick to its last.
+            let slower = (lacking as f64 / (TICK - 1) as f64).mul_add(1e6, 1.0);
+            self.resampler.jump_to_ppm(self.resampler.ppm().min(ppm) - slower);
         }
     }
 
-    /// Ends a block that has `len` samples, less than it should; `before` is the
-    /// end of the last one.
-    fn end(&mut self, len: usize, before: &[f32; FADE]) {
-        self.block[len..].fill(0.0);
-        for back in 0..FADE.min(TICK - len) {
-            self.block[len + back] = match len.checked_sub(back + 1) {
-                Some(i) => self.block[i],
-                None => before[FADE - 1 - (back - len)],
-            };
+    /// Makes up what does not come.
+    fn conceal(&mut self, input: &mut [f32]) {
+        if self.voice == Voice::Playing {
+            self.stats.underruns += 1;
+            self.control.ran_dry();
+            self.concealer.begin();
+            self.dry = true;
+            self.voice = Voice::Concealed;
         }
-        let from = len.min(TICK - FADE);
-        for (i, sample) in self.block[from..].iter_mut().enumerate() {
-            *sample *= 1.0 - ((i + 1) as f32 / FADE as f32).min(1.0);
+        let made = self.concealer.left().min(input.len());
+        self.concealer.make(input);
+        self.concealer.hear(input);
+        if self.dry {
+            self.stats.samples_concealed += made as u64;
+        }
+        // Silent only when that has left the resampler too.
+        if input.len() - made > 2 * Resampler::LATENCY {
+            self.voice = Voice::Silent;
         }
     }
 }
@@ -179,9 +269,19 @@ fn repair(sample: f32, repaired: &mut u64) -> f32 {
 /// 5 ms: too short to be heard as a fade, too long to be heard as a click.
 const FADE: usize = 240;
 
+/// 5 ms: sound over the bound that is not dropped. A seam of that length costs more
+/// than the delay, and half of it is what the level may wander.
+const GIVE: usize = 240;
+
 /// 12 dB over full scale: more than any decoder overshoots, and little enough
 /// that one source cannot have the limiter mute all the others.
 const LOUDEST: f32 = 4.0;
 
 /// A time constant of 40 ms: 1 − e^(−20/40).
 const SMOOTHING: f32 = 0.393;
+
+/// A tick at 1 % more, and what a change of speed rounds up.
+const MAX_INPUT: usize = TICK + TICK / 100 + 3;
+
+/// Samples that playing 1 % slower saves in a tick.
+const MAX_LACKING: usize = 9;

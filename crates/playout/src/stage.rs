@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use paceline_types::{
-    AudioFrame, Frequency, MediaTime, MixInfo, MixSource, NtpTime, Rect, SenderId, StreamId,
-    VideoFrame, WallClock,
+    AudioFrame, Frequency, MediaTime, MixInfo, MixSource, NtpTime, PlayoutRate, Rect, SenderId,
+    StreamId, VideoFrame, WallClock,
 };
 
 use crate::cadence::Cadence;
@@ -20,7 +20,7 @@ use crate::{Kind, SourceStats, StageConfig, StageOutput, StageStats, Verdict};
 /// | group | calls |
 /// |---|---|
 /// | input | [`handle_video`](Self::handle_video), [`handle_audio`](Self::handle_audio), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`add_source`](Self::add_source), [`remove_source`](Self::remove_source), [`set_enabled`](Self::set_enabled) |
+/// | steering | [`add_source`](Self::add_source), [`remove_source`](Self::remove_source), [`set_enabled`](Self::set_enabled), [`set_playout_rate`](Self::set_playout_rate) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
 /// | state | [`stats`](Self::stats), [`source_stats`](Self::source_stats) |
@@ -72,12 +72,7 @@ struct Source {
 
 impl Source {
     fn stats(&self) -> SourceStats {
-        SourceStats {
-            pictures_superseded: self.pictures_superseded,
-            samples_repaired: self.sound.repaired,
-            samples_dropped: self.sound.dropped,
-            underruns: self.sound.underruns,
-        }
+        SourceStats { pictures_superseded: self.pictures_superseded, ..self.sound.stats() }
     }
 }
 
@@ -121,7 +116,11 @@ impl Stage {
             return Verdict::Full;
         }
         let source = Source {
-            sound: Sound::new(self.config.cushion_samples()),
+            sound: Sound::new(
+                self.config.cushion_samples(),
+                self.config.queue_samples(),
+                MAX_TICKS_LATE as usize,
+            ),
             limiter: Limiter::new(),
             video_on: true,
             picture: None,
@@ -164,6 +163,25 @@ impl Stage {
         }
     }
 
+    /// Says how the clock of a source runs and how its frames are released now; it
+    /// holds until it is said again.
+    ///
+    /// Without it the level of the queue steers alone, which takes longer. The
+    /// verdict is [`Accepted`](Verdict::Accepted) or [`Unknown`](Verdict::Unknown).
+    pub fn set_playout_rate(
+        &mut self,
+        _now: Instant,
+        sender: SenderId,
+        rate: PlayoutRate,
+    ) -> Verdict {
+        let Some(source) = self.sources.get_mut(&sender) else {
+            self.stats.unknown += 1;
+            return Verdict::Unknown;
+        };
+        source.sound.set_rate(rate);
+        Verdict::Accepted
+    }
+
     /// Takes in a picture of any size; the next picture of the mix shows it. A
     /// newer one replaces it.
     ///
@@ -201,13 +219,14 @@ impl Stage {
             self.stats.switched_off += 1;
             return Verdict::SwitchedOff;
         }
-        let dropped = source.sound.dropped;
-        if !source.sound.push(&frame, bound) {
+        let until_tick = until(self.ticks.at(), now);
+        let dropped = source.sound.dropped();
+        if !source.sound.push(&frame, bound, until_tick) {
             self.stats.malformed += 1;
             return Verdict::Malformed;
         }
         source.sound.trim(bound);
-        if source.sound.dropped > dropped { Verdict::Overrun } else { Verdict::Accepted }
+        if source.sound.dropped() > dropped { Verdict::Overrun } else { Verdict::Accepted }
     }
 
     /// Makes all that is due by `now`, in its order. Calling it early or twice
@@ -350,6 +369,16 @@ impl Stage {
         self.outputs.push_back(StageOutput::MixInfo(info));
         self.told = Some((at, news));
     }
+}
+
+/// Samples of time from `now` until `tick`, less than nothing if that is past.
+fn until(tick: Instant, now: Instant) -> i64 {
+    let samples = |from: Instant, to: Instant| {
+        // No further than the ticks that are made up for.
+        let nanos = to.saturating_duration_since(from).as_nanos().min(1_000_000_000);
+        (nanos * 48 / 1_000_000) as i64
+    };
+    samples(now, tick) - samples(tick, now)
 }
 
 /// Ticks of 20 ms.

@@ -12,7 +12,7 @@ use paceline_mesh::MeshConfig;
 ///
 /// let config = SessionConfig::default().mesh(MeshConfig::default().max_peers(3));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SessionConfig {
     pub(crate) mesh: MeshConfig,
     pub(crate) jitter: JitterConfig,
@@ -30,7 +30,11 @@ impl SessionConfig {
 
     /// How long frames wait before they are played. Each of the two buffers on the
     /// way through a host (member → host, host → member) has these bounds, so what
-    /// is set here counts twice from mouth to ear.
+    /// is set here counts twice from mouth to ear. Defaults to
+    /// [`JitterConfig::default`] with a `max_delay` and `max_late` of 400 ms: a
+    /// channel that loses nothing sends again what the network lost, and after more
+    /// than 200 ms if that was the last one (RFC 9260 §6.3.1 allows no less than its
+    /// RTO.Min).
     #[must_use]
     pub fn jitter(mut self, config: JitterConfig) -> Self {
         self.jitter = config;
@@ -63,6 +67,20 @@ impl SessionConfig {
         self
     }
 }
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            jitter: JitterConfig::default().max_delay(MAX_DELAY).max_late(MAX_DELAY),
+            mesh: MeshConfig::default(),
+            steering: SteeringConfig::default(),
+            sync: SyncConfig::default(),
+        }
+    }
+}
+
+/// What ITU-T G.114 still tolerates.
+const MAX_DELAY: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Debug)]
 pub(crate) struct SteeringConfig {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use paceline_framing::Role;
 use paceline_mesh::{self as mesh, Recipients};
 use paceline_types::{
-    ConnectionEvent, ConnectionOp, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId, SenderId,
-    Signal, StreamId, StreamKey,
+    ConnectionEvent, ConnectionOp, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId,
+    PlayoutRate, SenderId, Signal, StreamId, StreamKey,
 };
 
 /// Somebody in the room.
@@ -121,6 +121,13 @@ pub enum Output {
         stream: StreamKey,
         /// How many.
         count: u64,
+    },
+    /// Playout has to go at another rate. Told for sound.
+    Rate {
+        /// Whose.
+        stream: StreamKey,
+        /// Which.
+        rate: PlayoutRate,
     },
     /// We are something else now.
     Role {

@@ -1,11 +1,16 @@
-//! The way of a media packet: demux, jitter buffer, lip sync, decoder.
+//! The way of a media packet: demux, jitter buffer, drift, lip sync, decoder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use paceline_drift::{DriftConfig, DriftEstimator, Estimate};
 use paceline_framing::ReceptionReport;
-use paceline_jitter::{JitterBuffer, JitterStats, Media, Output, Sample, StreamSync, Verdict};
-use paceline_types::{EncodedFrame, NtpTime, SenderId, SeqExtender, StreamId, StreamKey};
+use paceline_jitter::{
+    JitterBuffer, JitterStats, Media, Output, Playout, StreamSync, SyncOutput, Unit, Verdict,
+};
+use paceline_types::{
+    EncodedFrame, NtpTime, PlayoutRate, SenderId, SeqExtender, SeqNo, StreamId, StreamKey,
+};
 
 use crate::SessionConfig;
 
@@ -14,6 +19,9 @@ use crate::SessionConfig;
 pub struct ReceiveStats {
     /// Of its jitter buffer.
     pub jitter: JitterStats,
+    /// By how many parts in a million the sender's clock is fast against ours, and the
+    /// standard deviation of that; `None` before anything is known.
+    pub drift: Option<(f64, f64)>,
     /// Bytes of encoded frames taken in.
     pub bytes: u64,
     /// Frames taken in, those that came too late included.
@@ -25,6 +33,7 @@ pub struct ReceiveStats {
 pub(crate) enum Due {
     Lost { stream: StreamKey, count: u64 },
     Play { stream: StreamKey, due: Instant, frame: EncodedFrame },
+    Rate { stream: StreamKey, rate: PlayoutRate },
 }
 
 /// All streams that come in.
@@ -32,8 +41,10 @@ pub(crate) enum Due {
 pub(crate) struct Receiver {
     config: SessionConfig,
     streams: BTreeMap<StreamKey, Stream>,
-    /// One for each pair of a sound and a picture made by the same clock.
-    sync: BTreeMap<(SenderId, Pair), StreamSync>,
+    /// A sound and a picture made by the same clock belong together.
+    sync: StreamSync<StreamKey, (SenderId, Pair)>,
+    /// Rates that have changed.
+    rates: VecDeque<(StreamKey, PlayoutRate)>,
 }
 
 /// Which two streams of a sender belong together.
@@ -47,14 +58,31 @@ enum Pair {
 struct Stream {
     extender: SeqExtender,
     buffer: JitterBuffer<EncodedFrame>,
+    clock: SenderClock,
     last_capture: NtpTime,
     bytes: u64,
     frames: u64,
 }
 
+/// How fast the sender's media clock runs.
+#[derive(Debug)]
+struct SenderClock {
+    /// Kept apart: it is 8 KiB.
+    drift: Box<DriftEstimator>,
+    /// The last frame that came in its turn, and when.
+    last: Option<(SeqNo, Instant)>,
+    /// What playout was told last.
+    told: PlayoutRate,
+}
+
 impl Receiver {
     pub(crate) fn new(config: SessionConfig) -> Self {
-        Self { config, streams: BTreeMap::new(), sync: BTreeMap::new() }
+        Self {
+            streams: BTreeMap::new(),
+            sync: StreamSync::new(config.sync.clone()),
+            rates: VecDeque::new(),
+            config,
+        }
     }
 
     /// Takes in a frame of `sender`. A stream that nobody defined is refused.
@@ -69,49 +97,66 @@ impl Receiver {
             return false;
         }
         let key = StreamKey { sender, stream: frame.stream };
-        let stream = self.streams.entry(key).or_insert_with(|| Stream {
-            extender: SeqExtender::new(),
-            buffer: JitterBuffer::new(self.config.jitter.clone()),
-            last_capture: NtpTime::default(),
-            bytes: 0,
-            frames: 0,
+        let Self { config, streams, sync, rates } = self;
+        let stream = streams.entry(key).or_insert_with(|| {
+            // Beyond the bound of lip sync, which counts it, it plays by itself.
+            sync.add_stream(key, (sender, pair), media, frame.time.frequency());
+            Stream::new(config, media)
         });
         frame.seq = stream.extender.extend_u32(frame.seq.wrapped());
         stream.bytes += frame.data.len() as u64;
         stream.frames += 1;
         let (seq, time, capture) = (frame.seq, frame.time, frame.capture);
-        if stream.buffer.handle_frame(now, seq, time, frame) != Verdict::Queued {
+        if stream.buffer.insert(now, Unit::new(seq, time, frame)) != Verdict::Queued {
             // Counted by the buffer.
             return true;
         }
         stream.last_capture = capture;
-        let sync = self
-            .sync
-            .entry((sender, pair))
-            .or_insert_with(|| StreamSync::new(self.config.sync.clone()));
-        if let Some(playout) = stream.buffer.playout_time(time) {
-            let delay = stream.buffer.own_delay();
-            sync.handle_sample(media, Sample { capture, playout, delay });
+        if stream.clock.is_in_turn(now, seq) {
+            let _ = stream.clock.drift.handle_observation(now, time);
+            let Estimate { ppm, sigma, .. } = stream.clock.drift.estimate();
+            stream.buffer.set_drift(ppm);
+            sync.set_drift(key, ppm, sigma);
         }
-        for (key, stream) in self.streams.range_mut(keys_of(sender)) {
-            if let Some((other, media)) = role_of(key.stream)
-                && other == pair
-            {
-                stream.buffer.set_min_playout_delay(sync.min_playout_delay(media));
+        if media == Media::Audio
+            && let Some(rate) = stream.poll_rate()
+        {
+            rates.push_back((key, rate));
+        }
+        sync.handle_capture(now, key, time, capture);
+        if let Some(due) = stream.buffer.playout_time(time) {
+            let delay = stream.buffer.own_delay();
+            sync.handle_playout(now, key, Playout { time, due, delay });
+        }
+        self.apply_sync();
+        true
+    }
+
+    /// Lets time pass.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.sync.handle_timeout(now);
+        self.apply_sync();
+    }
+
+    fn apply_sync(&mut self) {
+        while let Some(SyncOutput::MinPlayoutDelay { stream, delay }) = self.sync.poll_output() {
+            if let Some(stream) = self.streams.get_mut(&stream) {
+                stream.buffer.set_min_playout_delay(delay);
             }
         }
-        true
     }
 
     /// Takes what is due, stream by stream.
     pub(crate) fn poll_due(&mut self, now: Instant) -> Option<Due> {
+        if let Some((stream, rate)) = self.rates.pop_front() {
+            return Some(Due::Rate { stream, rate });
+        }
         for (&stream, Stream { buffer, .. }) in &mut self.streams {
-            buffer.handle_timeout(now);
-            match buffer.poll_output() {
-                Some(Output::Play { payload, due, .. }) => {
+            match buffer.poll(now) {
+                Output::Play { payload, due, .. } => {
                     return Some(Due::Play { stream, due, frame: payload });
                 }
-                Some(Output::Lost { count, .. }) => return Some(Due::Lost { stream, count }),
+                Output::Lost { count, .. } => return Some(Due::Lost { stream, count }),
                 _ => {}
             }
         }
@@ -119,13 +164,16 @@ impl Receiver {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.streams.values().filter_map(|stream| stream.buffer.poll_timeout()).min()
+        let due = self.streams.values().filter_map(|stream| stream.buffer.poll_timeout()).min();
+        [due, self.sync.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Forgets what a sender sent: he is gone, or does something else now.
     pub(crate) fn forget(&mut self, sender: SenderId) {
+        for &key in self.streams.range(keys_of(sender)).map(|(key, _)| key) {
+            self.sync.remove_stream(key);
+        }
         self.streams.retain(|key, _| key.sender != sender);
-        self.sync.retain(|&(other, _), _| other != sender);
     }
 
     pub(crate) fn all_stats(&self) -> impl Iterator<Item = (StreamKey, ReceiveStats)> + '_ {
@@ -152,8 +200,65 @@ impl Receiver {
 }
 
 impl Stream {
+    fn new(config: &SessionConfig, media: Media) -> Self {
+        // Pictures may move in time as they need to; sound only as it can be stretched.
+        let jitter = match media {
+            Media::Audio => config.jitter.clone(),
+            Media::Video => config.jitter.clone().max_pace(1.0).talkspurts(false),
+        };
+        Self {
+            extender: SeqExtender::new(),
+            buffer: JitterBuffer::new(jitter),
+            clock: SenderClock {
+                drift: Box::new(DriftEstimator::new(DriftConfig::default())),
+                last: None,
+                told: PlayoutRate::default(),
+            },
+            last_capture: NtpTime::default(),
+            bytes: 0,
+            frames: 0,
+        }
+    }
+
+    /// What playout is to be told, if it is something else than before.
+    fn poll_rate(&mut self) -> Option<PlayoutRate> {
+        // What is less, the level of the queue tells in time.
+        let pace = self.buffer.pace();
+        let stretch = if pace.abs() < LEAST_STRETCH { 0.0 } else { pace };
+        let rate = PlayoutRate { drift_ppm: self.clock.drift.estimate().ppm, stretch };
+        let told = &mut self.clock.told;
+        let is_news = (rate.drift_ppm - told.drift_ppm).abs() >= NEWS_PPM
+            || (rate.stretch - told.stretch).abs() >= LEAST_STRETCH
+            || (rate.stretch == 0.0) != (told.stretch == 0.0);
+        is_news.then(|| {
+            *told = rate;
+            rate
+        })
+    }
+
     fn stats(&self) -> ReceiveStats {
-        ReceiveStats { jitter: self.buffer.stats(), bytes: self.bytes, frames: self.frames }
+        let Estimate { ppm, sigma, observations, .. } = self.clock.drift.estimate();
+        ReceiveStats {
+            jitter: self.buffer.stats(),
+            drift: (observations > 0).then_some((ppm, sigma)),
+            bytes: self.bytes,
+            frames: self.frames,
+        }
+    }
+}
+
+impl SenderClock {
+    /// Whether a frame tells of the clock: not if it is out of order, or the first
+    /// after a silence.
+    fn is_in_turn(&mut self, now: Instant, seq: SeqNo) -> bool {
+        let last = self.last;
+        if last.is_some_and(|(last, _)| seq <= last) {
+            return false;
+        }
+        self.last = Some((seq, now));
+        last.is_none_or(|(last, then)| {
+            seq == last.next() && now.saturating_duration_since(then) < SILENCE
+        })
     }
 }
 
@@ -177,3 +282,12 @@ fn role_of(stream: StreamId) -> Option<(Pair, Media)> {
 fn micros(span: Duration) -> u32 {
     u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
 }
+
+/// Ten times less than what moves the level of a queue by a sample in a second.
+const NEWS_PPM: f64 = 2.0;
+
+/// A fifth of the largest change of pace.
+const LEAST_STRETCH: f64 = 0.01;
+
+/// What comes after so long waited in the sender, or was not sent while nobody spoke.
+const SILENCE: Duration = Duration::from_millis(200);

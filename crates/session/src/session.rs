@@ -239,6 +239,7 @@ impl Session {
             }
             self.room = Some(room);
         }
+        self.receiver.handle_timeout(now);
         while let Some(due) = self.receiver.poll_due(now) {
             self.handle_due(now, due);
         }
@@ -370,6 +371,7 @@ impl Session {
                     self.request_keyframe(now, stream);
                 }
             }
+            Due::Rate { stream, rate } => self.outputs.push_back(Output::Rate { stream, rate }),
         }
     }
 

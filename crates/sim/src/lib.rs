@@ -48,6 +48,7 @@ mod senses;
 mod source;
 mod switchboard;
 mod transport;
+mod voice;
 mod world;
 
 pub use clock::{epoch, wall_clock};

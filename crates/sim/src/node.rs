@@ -42,6 +42,7 @@ pub(crate) struct Node {
     began: Instant,
     client: Client,
     random: Random,
+    clock_ppm: i32,
     source: Option<Source>,
     sound: Pcm,
     picture_seq: SeqNo,
@@ -55,6 +56,7 @@ pub(crate) struct Node {
 pub(crate) struct Joining {
     pub(crate) name: String,
     pub(crate) host: bool,
+    pub(crate) clock_ppm: i32,
     pub(crate) conn: ConnId,
     pub(crate) random: Random,
     pub(crate) session: SessionConfig,
@@ -63,7 +65,7 @@ pub(crate) struct Joining {
 
 impl Node {
     pub(crate) fn new(now: Instant, joining: Joining, wires: &mut Wires<'_>) -> Self {
-        let Joining { name, host, conn, mut random, session, stage } = joining;
+        let Joining { name, host, clock_ppm, conn, mut random, session, stage } = joining;
         let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
         let peer = PeerId::from_random(id.to_be_bytes());
         let capabilities = Capabilities { host, ..Capabilities::default() };
@@ -83,6 +85,7 @@ impl Node {
             began: now,
             client,
             random,
+            clock_ppm,
             source: None,
             sound: Pcm::new(1).expect("one channel is a layout"),
             picture_seq: SeqNo::default(),
@@ -227,6 +230,7 @@ impl Node {
             Output::Decode { stream, due, frame } => self.playout.decode(now, stream, due, &frame),
             Output::Event(event) => self.handle_event(now, event),
             Output::Lost { stream, count } => self.playout.handle_lost(now, stream, count),
+            Output::Rate { stream, rate } => self.playout.set_rate(now, stream, rate),
             Output::Role { role, .. } => {
                 self.playout.set_role(now, role, self.us.unwrap_or_default());
             }
@@ -266,7 +270,8 @@ impl Node {
             ClientEvent::Host { host, epoch } => Input::Host { host, epoch },
             ClientEvent::Joined(joined) => {
                 self.us = Some(joined.sender);
-                self.source = Some(Source::new(now, joined.sender, &mut self.random));
+                self.source =
+                    Some(Source::new(now, joined.sender, self.clock_ppm, &mut self.random));
                 Input::Joined(roster_of(joined))
             }
             ClientEvent::PeerJoined(member) => Input::MemberJoined(member_of(member)),

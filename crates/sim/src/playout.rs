@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use paceline_codec::{AudioDecoder, AudioEncoder, PassThrough, Pcm, VideoDecoder, VideoEncoder};
-use paceline_playout::{Kind, Stage, StageConfig, StageOutput};
+use paceline_playout::{Kind, SourceStats, Stage, StageConfig, StageOutput};
 use paceline_session::Role;
 use paceline_types::{
-    AudioFrame, EncodedFrame, Frequency, MediaTime, MixInfo, PeerId, SenderId, SeqNo, StreamId,
-    StreamKey, VideoFrame,
+    AudioFrame, EncodedFrame, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId, SeqNo,
+    StreamId, StreamKey, VideoFrame,
 };
 
 use crate::senses::Senses;
@@ -99,6 +99,16 @@ impl Playout {
         }
     }
 
+    /// What a source is played with, if it is on our stage.
+    pub(crate) fn set_rate(&mut self, now: Instant, stream: StreamKey, rate: PlayoutRate) {
+        if let Some(Hosting { stage, .. }) = &mut self.hosting
+            && stream.stream == StreamId::AUDIO
+        {
+            // A full stage counts who is not on it.
+            let _ = stage.set_playout_rate(now, stream.sender, rate);
+        }
+    }
+
     /// Decodes a frame that is due.
     pub(crate) fn decode(
         &mut self,
@@ -157,6 +167,10 @@ impl Playout {
         } else {
             self.say(now, key.sender, sound);
         }
+    }
+
+    pub(crate) fn source_stats(&self, sender: SenderId) -> Option<SourceStats> {
+        self.hosting.as_ref()?.stage.source_stats(sender)
     }
 
     pub(crate) fn is_hosting(&self) -> bool {

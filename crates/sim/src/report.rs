@@ -72,7 +72,8 @@ pub struct TrackReport {
     pub frames: u64,
     /// Frames between the first and the last noticed that were not.
     pub missing: u64,
-    /// Frames that came after a later one, and sounds that came twice.
+    /// Frames that came after a later one. Not sound that was made up of what was heard
+    /// just before.
     pub out_of_order: u64,
     /// From the capture to the eye or ear.
     pub latency: Spread,
@@ -110,6 +111,25 @@ impl Report {
     #[must_use]
     pub fn node(&self, node: NodeId) -> &NodeReport {
         &self.nodes[node.index()]
+    }
+}
+
+impl Perceived {
+    /// Whether the two are the same, as far as that can be told: pictures to the bit,
+    /// sound to 5 ms and a frame in a hundred. (When a sound was captured is heard from
+    /// it, and who else is heard blurs that.)
+    #[must_use]
+    pub fn resembles(&self, other: &Self) -> bool {
+        let is_near = |a: Duration, b: Duration| a.abs_diff(b) <= Duration::from_millis(5);
+        let resemble = |a: &Spread, b: &Spread| is_near(a.p50, b.p50) && is_near(a.p95, b.p95);
+        let (ours, theirs) = (&self.sounds, &other.sounds);
+        let few = 1 + theirs.frames / 100;
+        self.pictures == other.pictures
+            && ours.frames.abs_diff(theirs.frames) <= few
+            && ours.missing.abs_diff(theirs.missing) <= few
+            && ours.out_of_order.abs_diff(theirs.out_of_order) <= few
+            && resemble(&ours.latency, &theirs.latency)
+            && resemble(&self.skew, &other.skew)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use paceline_types::{AudioFrame, MixInfo, SenderId, VideoFrame};
 
-use crate::epoch;
 use crate::mark::Mark;
+use crate::{epoch, voice};
 
 /// The eyes and ears of one participant.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Senses {
     pub(crate) perceived: BTreeMap<SenderId, Perceived>,
     /// Where the tiles lie, by the media time of the picture that began it.
     layouts: BTreeMap<u64, MixInfo>,
+    /// Who may be heard.
+    present: Vec<SenderId>,
 }
 
 /// One participant as another sees and hears him.
@@ -44,6 +46,8 @@ pub(crate) struct Track {
     /// In µs.
     pub(crate) latencies: Vec<u32>,
     highest: Option<u32>,
+    /// When the sound that was heard last was captured.
+    heard: Option<Duration>,
     /// When the last one was noticed, and how late it was.
     last: Option<(Instant, Duration)>,
 }
@@ -59,11 +63,14 @@ impl Senses {
             showing: Vec::new(),
             perceived: BTreeMap::new(),
             layouts: BTreeMap::new(),
+            present: Vec::new(),
         }
     }
 
     /// Takes in what the pictures from one on show.
     pub(crate) fn handle_mix_info(&mut self, info: MixInfo) {
+        self.present.clear();
+        self.present.extend(info.sources.iter().map(|source| source.sender));
         self.layouts.insert(info.time.ticks(), info);
         if self.layouts.len() > MAX_LAYOUTS {
             self.layouts.pop_first();
@@ -108,10 +115,12 @@ impl Senses {
         for sample in sound.samples.iter() {
             self.digest.bytes(&sample.to_le_bytes());
         }
-        for mark in Mark::listen(&sound.samples) {
-            let latency = latency(at, mark);
-            let sounds = &mut self.perceived.entry(mark.sender).or_default().sounds;
-            sounds.notice(at, mark.number, latency);
+        let middle = at.saturating_duration_since(epoch()) + FRAME / 2;
+        for &sender in &self.present {
+            if let Some(latency) = voice::listen(&sound.samples, sender, middle) {
+                let capture = middle.saturating_sub(latency);
+                self.perceived.entry(sender).or_default().sounds.hear(at, capture, latency);
+            }
         }
     }
 }
@@ -141,6 +150,25 @@ impl Track {
             None => {}
         }
         self.highest = self.highest.max(Some(number));
+        self.note(at, latency);
+    }
+
+    /// 20 ms of sound, of which the middle was captured at `capture`.
+    fn hear(&mut self, at: Instant, capture: Duration, latency: Duration) {
+        self.frames += 1;
+        if let Some(before) = self.heard {
+            if capture + REPEATED < before {
+                self.out_of_order += 1;
+            }
+            // Whole frames that are not there; half of one may be stretching.
+            let skipped = capture.saturating_sub(before + FRAME / 2);
+            self.missing += (skipped.as_micros() / FRAME.as_micros()) as u64;
+        }
+        self.heard = self.heard.max(Some(capture));
+        self.note(at, latency);
+    }
+
+    fn note(&mut self, at: Instant, latency: Duration) {
         self.latencies.push(latency.as_micros() as u32);
         self.last = Some((at, latency));
     }
@@ -173,6 +201,12 @@ impl Fnv {
         self.0
     }
 }
+
+/// Of sound.
+const FRAME: Duration = Duration::from_millis(20);
+
+/// What is made up repeats what was heard: 60 ms of it at most, and the seam.
+const REPEATED: Duration = Duration::from_millis(80);
 
 /// Layouts that are ahead of the picture that is shown: they come ten times a
 /// second, and the pictures at most some seconds behind.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_session::{Event, PeerStats};
+use paceline_playout::SourceStats;
+use paceline_session::{Event, PeerStats, ReceiveStats};
 use paceline_transport::SendError;
-use paceline_types::{PeerId, Signal};
+use paceline_types::{PeerId, Signal, StreamId, StreamKey};
 
 use crate::node::{Joining, Node, Wires};
 use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
@@ -26,10 +27,10 @@ impl NodeId {
 ///
 /// | group | calls |
 /// |---|---|
-/// | who | [`join`](Self::join), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`leave`](Self::leave) |
+/// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`leave`](Self::leave) |
 /// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`inject`](Self::inject), [`signal`](Self::signal) |
 /// | time | [`run_for`](Self::run_for), [`elapsed`](Self::elapsed) |
-/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`peer`](Self::peer) |
+/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer) |
 ///
 /// Everybody shows a picture and says something as long as he is there.
 ///
@@ -61,20 +62,27 @@ impl World {
 
     /// Somebody comes in.
     pub fn join(&mut self, name: &str) -> NodeId {
-        self.add(name, false)
+        self.add(name, false, 0)
+    }
+
+    /// Somebody comes in whose camera and microphone run `ppm` fast, or slow if it
+    /// is negative.
+    pub fn join_with_clock(&mut self, name: &str, ppm: i32) -> NodeId {
+        self.add(name, false, ppm)
     }
 
     /// Somebody comes in who hosts if nobody else does.
     pub fn join_to_host(&mut self, name: &str) -> NodeId {
-        self.add(name, true)
+        self.add(name, true, 0)
     }
 
-    fn add(&mut self, name: &str, host: bool) -> NodeId {
+    fn add(&mut self, name: &str, host: bool, clock_ppm: i32) -> NodeId {
         let now = self.now;
         let conn = self.switchboard.open(now);
         let (session, stage) = self.config.node();
         let random = self.random.fork();
-        let joining = Joining { name: name.to_owned(), host, conn, random, session, stage };
+        let name = name.to_owned();
+        let joining = Joining { name, host, clock_ppm, conn, random, session, stage };
         let Self { network, switchboard, .. } = self;
         self.nodes.push(Node::new(now, joining, &mut Wires { network, switchboard }));
         NodeId(self.nodes.len() - 1)
@@ -215,6 +223,21 @@ impl World {
         let b = self.peer(b);
         let stats = self.nodes[a.0].session.peer_stats();
         stats.into_iter().find(|&(peer, _)| peer == b).map(|(_, stats)| stats)
+    }
+
+    /// What became of the sound and pictures of `of` on the stage of `host`, if he has
+    /// one and the other is on it.
+    #[must_use]
+    pub fn source_stats(&self, host: NodeId, of: NodeId) -> Option<SourceStats> {
+        self.nodes[host.0].playout.source_stats(self.nodes[of.0].us?)
+    }
+
+    /// How a node receives the sound of `of`, if he sends it any.
+    #[must_use]
+    pub fn sound_stats(&self, node: NodeId, of: NodeId) -> Option<ReceiveStats> {
+        let key = StreamKey { sender: self.nodes[of.0].us?, stream: StreamId::AUDIO };
+        let stats = self.nodes[node.0].session.receive_stats();
+        stats.into_iter().find(|&(stream, _)| stream == key).map(|(_, stats)| stats)
     }
 
     /// What the call has been like so far.

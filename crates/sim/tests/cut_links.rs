@@ -62,7 +62,9 @@ fn the_others_do_not_notice() {
             .map(|(us, them)| report.node(us).perceived[&them].clone())
     });
     assert!(calls[0][0].sounds.frames > 1_900);
-    assert_eq!(calls[0], calls[1]);
+    for (whole, cut) in calls[0].iter().zip(&calls[1]) {
+        assert!(whole.resembles(cut), "{whole:?} {cut:?}");
+    }
 }
 
 #[test]

@@ -37,7 +37,9 @@ fn assert_undisturbed(link: LinkConfig, world: &World, nodes: [NodeId; 3]) {
     let (peaceful, same) = call(link, |_, _| {});
     let expected = undisturbed(&peaceful.report(), same);
     assert!(expected[0].sounds.frames > 950, "{expected:?}");
-    assert_eq!(undisturbed(&world.report(), nodes), expected);
+    for (ours, peace) in undisturbed(&world.report(), nodes).iter().zip(&expected) {
+        assert!(ours.resembles(peace), "{ours:?} {peace:?}");
+    }
 }
 
 /// A picture of `sender`, of no time that there is: `bits` of it.

@@ -32,6 +32,7 @@ mod epoch;
 mod frame;
 mod id;
 mod mix;
+mod rate;
 mod seq;
 mod size;
 mod time;
@@ -44,6 +45,7 @@ pub use frame::{
 };
 pub use id::{ParsePeerIdError, PeerId, SenderId, Ssrc, StreamId, StreamKey};
 pub use mix::{MixInfo, MixSource, Rect};
+pub use rate::PlayoutRate;
 pub use seq::{SeqExtender, SeqNo};
 pub use size::Bitrate;
 pub use time::{Frequency, MediaTime, NtpTime, WallClock};

@@ -1,0 +1,55 @@
+//! Microphones that are not as fast as they say.
+
+use std::time::Duration;
+
+use paceline_sim::{LinkConfig, NodeId, World, WorldConfig};
+
+/// At 500 ppm, ten minutes have 300 ms of sound more than they should. What is heard
+/// is as old as in the first minute, nothing was cut, and the queue of the host is as
+/// long as that of somebody whose clock is right.
+#[test]
+fn a_fast_clock_neither_drifts_nor_glitches_in_ten_minutes() {
+    hears_no_difference(500, 10);
+}
+
+/// The other way what is missing would have to be made up.
+#[test]
+fn a_slow_clock_neither_drifts_nor_glitches() {
+    hears_no_difference(-500, 4);
+}
+
+fn hears_no_difference(ppm: i32, minutes: u64) {
+    // Jitter of 30 ms. What is lost and sent again would only blur it.
+    let link = LinkConfig::wan().loss(0.0);
+    let mut world = World::new(WorldConfig::default().seed(7).link(link));
+    let ann = world.join_to_host("ann");
+    let ben = world.join_with_clock("ben", ppm);
+    let cal = world.join("cal");
+    let minute = Duration::from_secs(60);
+    world.run_for(minute);
+    let early = world.report();
+    world.run_for(minute * (minutes as u32 - 1));
+    let report = world.report();
+    println!("{report}seed {}", report.seed);
+
+    for of in [ben, cal] {
+        let stage = world.source_stats(ann, of).expect("he is on the stage");
+        println!("{stage:?}");
+        assert_eq!(stage.samples_dropped, 0, "{stage:?}");
+        // While the delay of a jitter buffer grows, a queue may lack some milliseconds.
+        assert!(stage.underruns <= 1 && stage.samples_concealed < 480, "{stage:?}");
+        assert!(stage.queue_level < 3 * 960, "{stage:?}");
+        // A fifth of a second in a minute: what the jitter buffer's delay moves.
+        assert!(stage.samples_stretched < 9_600 * minutes, "{stage:?}");
+    }
+    let p50 = |report: &paceline_sim::Report, us: NodeId, of: NodeId| {
+        report.node(us).perceived[&of].sounds.latency.p50
+    };
+    for us in [ann, cal] {
+        // Without correction it would be 150 ms more in the middle of ten minutes.
+        let moved = p50(&report, us, ben).abs_diff(p50(&early, us, ben));
+        assert!(moved < Duration::from_millis(15), "{moved:?}");
+    }
+    let (found, sigma) = world.sound_stats(ann, ben).and_then(|it| it.drift).expect("known");
+    assert!((found - f64::from(ppm)).abs() < 5.0, "{found} ± {sigma} ppm");
+}

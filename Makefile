@@ -3,7 +3,7 @@
 ARGS ?=
 BENCH ?=
 CARGO ?= cargo
-export RUNS_EACH SECONDS_EACH TARGET
+export JSON OUT RUNS_EACH SECONDS_EACH TARGET TRACES
 
 # cmake builds libopus; nasm makes OpenH264 three times as fast, and its absence
 # is silent.
@@ -26,7 +26,8 @@ SHOWS_tmux := command -v tmux
 # Looked for only when asked: it takes a second.
 MISSING_PEERS = $(foreach peer,$(PEERS),$(if $(shell $(SHOWS_$(peer)) >/dev/null 2>&1 && echo y),,$(peer)))
 
-.PHONY: call test check sim bench fuzz interop deps interop-deps
+.PHONY: call test check sim bench bench-drift bench-resample bench-sync bench-timing fuzz interop \
+	deps interop-deps
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
@@ -37,6 +38,16 @@ sim: deps
 # What a release costs, beside what it could cost: BENCH=framing for one of them.
 bench: deps
 	$(CARGO) bench -p paceline-benches $(if $(BENCH),--bench $(BENCH)) -- $(ARGS)
+
+# Beside the best that others have, in one run: TRACES=FOLDER for other recordings, JSON=1
+# for a machine. Programs of their own, so that nobody who builds paceline builds them.
+bench-drift bench-resample bench-sync: bench-%: deps
+	@CARGO_TARGET_DIR=target/peers $(CARGO) run --release --quiet \
+		--manifest-path benches/peers/$*/Cargo.toml -- $(ARGS)
+
+# NetEQ is built from Debian's library of libwebrtc.
+bench-timing: deps
+	@benches/peers/timing/run $(ARGS)
 
 # Every fuzz target for so many seconds: make fuzz SECONDS_EACH=30, or RUNS_EACH=1000000
 # SECONDS_EACH=0, or TARGET=header for one of them.

@@ -108,6 +108,7 @@ impl Default for VideoEncoderConfig {
 pub struct AudioEncoderConfig {
     pub(crate) bitrate: Bitrate,
     pub(crate) channels: u8,
+    pub(crate) expected_loss: u8,
 }
 
 impl AudioEncoderConfig {
@@ -130,10 +131,24 @@ impl AudioEncoderConfig {
         self.channels = channels;
         self
     }
+
+    /// How many frames of a hundred are expected to be lost, up to 100. Defaults to 0:
+    /// a data channel loses none.
+    ///
+    /// With any, speech carries a copy of the frame before in each frame (in-band FEC,
+    /// RFC 6716 §2.1.7), which [`recover`](crate::AudioDecoder::recover) reads. It takes
+    /// bits from the frame itself and up to twice the time. Opus only, and only where
+    /// the bitrate has it code speech as such (the LP layer, RFC 6716 §2): at 24 kbit/s
+    /// what is lost is then at most half as far off.
+    #[must_use]
+    pub const fn expected_loss(mut self, percent: u8) -> Self {
+        self.expected_loss = if percent > 100 { 100 } else { percent };
+        self
+    }
 }
 
 impl Default for AudioEncoderConfig {
     fn default() -> Self {
-        Self { bitrate: Bitrate::from_kbps(48), channels: 1 }
+        Self { bitrate: Bitrate::from_kbps(48), channels: 1, expected_loss: 0 }
     }
 }

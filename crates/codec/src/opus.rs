@@ -25,7 +25,9 @@ impl OpusEncoder {
         let mut encoder = Encoder::new(RATE, layout, Application::Audio).map_err(encoder_failed)?;
         encoder.set_bitrate(Bitrate::Bits(bits)).map_err(encoder_failed)?;
         encoder.set_complexity(COMPLEXITY).map_err(encoder_failed)?;
-        encoder.set_inband_fec(false).map_err(encoder_failed)?;
+        // Each packet says what was in the one before, more roughly, if some are lost.
+        encoder.set_inband_fec(config.expected_loss > 0).map_err(encoder_failed)?;
+        encoder.set_packet_loss_perc(config.expected_loss.into()).map_err(encoder_failed)?;
         Ok(Self { channels, encoder })
     }
 }
@@ -58,6 +60,29 @@ impl OpusDecoder {
 
 impl AudioDecoder for OpusDecoder {
     fn decode(&mut self, frame: &EncodedFrame) -> Result<AudioFrame, DecodeError> {
+        let mut samples = vec![0.0; self.check(frame)?];
+        self.decoder.decode_float(&frame.data, &mut samples, false).map_err(decoder_failed)?;
+        Ok(AudioFrame {
+            channels: self.channels,
+            time: frame.time,
+            capture: frame.capture,
+            samples: samples.into(),
+        })
+    }
+
+    fn conceal(&mut self, time: MediaTime, capture: NtpTime) -> AudioFrame {
+        self.make_up(&[], time, capture)
+    }
+
+    fn recover(&mut self, next: &EncodedFrame, time: MediaTime, capture: NtpTime) -> AudioFrame {
+        let says = self.check(next).is_ok();
+        self.make_up(if says { &next.data } else { &[] }, time, capture)
+    }
+}
+
+impl OpusDecoder {
+    /// Of how many samples a frame is, all channels together, if it can be decoded.
+    fn check(&mut self, frame: &EncodedFrame) -> Result<usize, DecodeError> {
         let coding = Coding::Audio { codec: AudioCodec::Opus, channels: self.channels };
         if frame.coding != coding {
             return Err(DecodeError::OtherCoding(frame.coding));
@@ -75,19 +100,13 @@ impl AudioDecoder for OpusDecoder {
         if found != expected {
             return Err(DecodeError::Samples { expected, found });
         }
-        let mut samples = vec![0.0; expected];
-        self.decoder.decode_float(&frame.data, &mut samples, false).map_err(decoder_failed)?;
-        Ok(AudioFrame {
-            channels: self.channels,
-            time: frame.time,
-            capture: frame.capture,
-            samples: samples.into(),
-        })
+        Ok(expected)
     }
 
-    fn conceal(&mut self, time: MediaTime, capture: NtpTime) -> AudioFrame {
+    /// 20 ms before `next`, of what it says of them, or of nothing.
+    fn make_up(&mut self, next: &[u8], time: MediaTime, capture: NtpTime) -> AudioFrame {
         let mut samples = vec![0.0; samples_in_20_ms(self.channels)];
-        if self.decoder.decode_float(&[], &mut samples, false).is_err() {
+        if self.decoder.decode_float(next, &mut samples, !next.is_empty()).is_err() {
             samples.fill(0.0);
         }
         AudioFrame { channels: self.channels, time, capture, samples: samples.into() }

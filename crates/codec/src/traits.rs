@@ -81,4 +81,12 @@ pub trait AudioDecoder: Debug + Send {
 
     /// Makes up 20 ms that never came.
     fn conceal(&mut self, time: MediaTime, capture: NtpTime) -> AudioFrame;
+
+    /// Makes up the 20 ms that should have come just before `next`, from what `next`
+    /// says of them if it says anything (in-band FEC, RFC 6716 §2.1.7), and else as
+    /// [`conceal`](Self::conceal). Then decode `next`.
+    fn recover(&mut self, next: &EncodedFrame, time: MediaTime, capture: NtpTime) -> AudioFrame {
+        let _ = next;
+        self.conceal(time, capture)
+    }
 }

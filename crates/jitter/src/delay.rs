@@ -41,8 +41,10 @@ impl DelayControl {
             (Histogram::new(LONG * longer), of_one(seconds)),
             (Histogram::new(SHORT), of_one(seconds.min(SHORT_PRICE))),
         ];
-        for (memory, _) in &mut memories {
-            memory.add_weight((target - 1).max(0), PRIOR);
+        for (memory, price) in &mut memories {
+            // After so many units it is no more worth waiting for.
+            let believed = PRIOR * target as f32 / *price;
+            memory.add_weight((target - 1).max(0), believed.min(MAX_PRIOR));
         }
         Self { memories, base, target, bounds, since: 0 }
     }
@@ -97,9 +99,11 @@ const SHORT_PRICE: f32 = 0.05;
 /// heavy tail.
 const LONGEST: f32 = 33.0;
 
-/// At first the configured start counts as so many units: what comes outweighs it
-/// within a second.
-const PRIOR: f32 = 2.0;
+/// The configured start is believed for a second: so many units without one as late.
+const PRIOR: f32 = 50.0;
+
+/// It counts as no more than so many units.
+const MAX_PRIOR: f32 = 2.0;
 
 /// A shorter delay has to save so many milliseconds in all, or the delay would go to and
 /// fro between two that cost the same, and be stretched all the time. Without it sound is

@@ -227,7 +227,9 @@ impl Stream {
         let cap = nanos(config.max_delay).max(nanos(sync));
         // What is faster than all that is remembered does not wait longer for it.
         let fastest = fastest.min(held.arrival - held.time);
-        let offset = (self.offset + moved).min(fastest + cap);
+        // To be due before now would be to be played faster than the pace.
+        let least = self.offset.min(self.now - held.time);
+        let offset = (self.offset + moved).max(least).min(fastest + cap);
         let late = held.arrival - held.time - offset;
         // At first there is nothing that it could be late for.
         let waited = if self.next.is_none() { 0 } else { late.max(0) };

@@ -253,6 +253,7 @@ impl RoomBuilder {
             peers: BTreeMap::new(),
             video: BTreeMap::new(),
             audio: BTreeMap::new(),
+            missing: BTreeMap::new(),
             hosting: None,
             off: BTreeSet::new(),
         };

@@ -40,6 +40,8 @@ pub(crate) struct StageLoop {
     pub(crate) peers: BTreeMap<SenderId, PeerId>,
     pub(crate) video: BTreeMap<StreamKey, VideoStream>,
     pub(crate) audio: BTreeMap<StreamKey, Box<dyn AudioDecoder>>,
+    /// Frames of sound that did not come before the next one that did.
+    pub(crate) missing: BTreeMap<StreamKey, u64>,
     pub(crate) hosting: Option<Hosting>,
     /// Streams of ours that are switched off.
     pub(crate) off: BTreeSet<StreamId>,
@@ -98,7 +100,7 @@ impl StageLoop {
                 self.decode_audio(stream, due, &frame);
             }
             ToStage::Decode { stream, due, frame } => self.decode_video(stream, due, &frame),
-            ToStage::Lost { stream, count } => self.conceal(stream, count),
+            ToStage::Lost { stream, count } => self.miss(stream, count),
             ToStage::LocalAudio(frame) => self.hear(self.us, frame),
             ToStage::LocalVideo(frame) => self.see(self.us, frame),
             ToStage::Rate { stream, rate } => self.set_rate(stream, rate),
@@ -147,6 +149,7 @@ impl StageLoop {
     fn forget(&mut self, sender: SenderId) {
         self.video.retain(|key, _| key.sender != sender);
         self.audio.retain(|key, _| key.sender != sender);
+        self.missing.retain(|key, _| key.sender != sender);
         if let Some(hosting) = &mut self.hosting {
             hosting.stage.remove_source(clock(), sender);
             hosting.mixes.remove(&sender);
@@ -175,6 +178,8 @@ impl StageLoop {
     }
 
     fn decode_audio(&mut self, key: StreamKey, due: Instant, frame: &EncodedFrame) {
+        let missing = self.missing.remove(&key).unwrap_or(0);
+        self.conceal(key, missing, Some(frame));
         let decoder = match self.audio.entry(key) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => audio_decoder(&frame.coding).map(|new| entry.insert(new)),
@@ -195,19 +200,32 @@ impl StageLoop {
             Err(error) => {
                 self.counters.decode_errors.add(1);
                 debug!(?key, %error, "a frame of sound cannot be decoded");
-                self.conceal(key, 1);
+                self.conceal(key, 1, None);
             }
         }
     }
 
-    /// Sound that is missing is made up; a picture that is missing just stays.
-    fn conceal(&mut self, key: StreamKey, count: u64) {
+    /// Sound that is missing is made up when the frame after it is there, which may
+    /// know of it; a picture that is missing just stays.
+    fn miss(&mut self, key: StreamKey, count: u64) {
+        if self.audio.contains_key(&key) {
+            let missing = self.missing.entry(key).or_default();
+            *missing = missing.saturating_add(count);
+        }
+    }
+
+    /// Makes up `count` frames of sound, the last of them before `next` if that came.
+    fn conceal(&mut self, key: StreamKey, count: u64, next: Option<&EncodedFrame>) {
         let Some(decoder) = self.audio.get_mut(&key) else { return };
         let now = clock();
         let capture = self.wall.at(now);
         let time = MediaTime::new(0, Frequency::AUDIO);
-        let sounds: Vec<_> =
-            (0..count.min(MAX_CONCEALED)).map(|_| decoder.conceal(time, capture)).collect();
+        let count = count.min(MAX_CONCEALED);
+        let make_up = |index| match next {
+            Some(next) if index + 1 == count => decoder.recover(next, time, capture),
+            _ => decoder.conceal(time, capture),
+        };
+        let sounds: Vec<_> = (0..count).map(make_up).collect();
         for sound in sounds {
             self.counters.concealed_ms.add(20);
             self.play(key, now, sound, true);

@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use paceline_drift::{DriftConfig, DriftEstimator};
+use paceline_jitter::rtp::Units;
 use paceline_jitter::{JitterBuffer, JitterConfig, Output, Unit};
-use paceline_types::{Frequency, MediaTime, SeqExtender, SeqNo};
+use paceline_types::{Frequency, SeqNo};
 
 use crate::allocations;
 use crate::marker::{Cost, Marker, Run};
@@ -40,18 +41,23 @@ impl Setup {
 }
 
 /// The wire's numbers, extended.
-#[derive(Debug, Default)]
-struct Unwrapper {
-    seq: SeqExtender,
-    time: SeqExtender,
+struct Unwrapper(Units);
+
+impl Default for Unwrapper {
+    fn default() -> Self {
+        Self(Units::new(Frequency::AUDIO))
+    }
 }
 
 impl Unwrapper {
     /// A unit whose payload is the index of its packet.
     fn unit(&mut self, index: usize, packet: &Packet) -> Unit<u32> {
-        let seq = self.seq.extend_u16(packet.wire_seq);
-        let ticks = self.time.extend_u32(packet.wire_ts).get();
-        Unit::new(seq, MediaTime::new(ticks, Frequency::AUDIO), index as u32)
+        let mut of_rtp = rtp::Packet::default();
+        of_rtp.header.sequence_number = packet.wire_seq;
+        of_rtp.header.timestamp = packet.wire_ts;
+        of_rtp.header.ssrc = packet.ssrc;
+        let unit = self.0.unit(of_rtp);
+        Unit::new(unit.seq, unit.time, index as u32)
     }
 }
 
@@ -180,13 +186,11 @@ impl<'a> Player<'a> {
 /// What a packet costs: [`STREAMS`] buffers are fed the trace in step, as a server's are,
 /// so that one reading of the clock spans as many calls.
 pub(crate) fn cost(trace: &Trace, setup: Setup) -> Cost {
-    let held = allocations::held();
     let mut buffers: Vec<JitterBuffer<u32>> =
         (0..STREAMS).map(|_| JitterBuffer::new(setup.config())).collect();
     // Lists that the measure itself grows are made before.
     let mut spent_inserting = Vec::with_capacity(trace.packets.len());
     let mut spent_polling = Vec::with_capacity(trace.packets.len() * 8);
-    let own = (spent_inserting.capacity() + spent_polling.capacity()) * size_of::<f64>();
 
     let start = Instant::now();
     let first_us = trace.packets[0].arrival_us;
@@ -243,8 +247,15 @@ pub(crate) fn cost(trace: &Trace, setup: Setup) -> Cost {
         poll_ns: each(&mut spent_polling),
         insert_allocations: insert_allocations as f64 / inserts.max(1) as f64,
         poll_allocations: poll_allocations as f64 / polls.max(1) as f64,
-        bytes: (allocations::held() - held - own as i64) as f64 / STREAMS as f64,
+        bytes: bytes_without_payloads(setup),
     }
+}
+
+/// What a buffer holds, and what it is itself.
+fn bytes_without_payloads(setup: Setup) -> f64 {
+    let held = allocations::held();
+    let buffer = JitterBuffer::<()>::new(setup.config());
+    (allocations::held() - held) as f64 + size_of_val(&buffer) as f64
 }
 
 fn empty_reading() -> f64 {

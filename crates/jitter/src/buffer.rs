@@ -37,6 +37,7 @@ pub struct JitterBuffer<T> {
     stream: Option<Stream>,
     min_playout_delay: Duration,
     round_trip: Option<Duration>,
+    drift_ppm: f64,
     stats: JitterStats,
 }
 
@@ -53,6 +54,7 @@ impl<T> JitterBuffer<T> {
             stream: None,
             min_playout_delay: Duration::ZERO,
             round_trip: None,
+            drift_ppm: 0.0,
             stats: JitterStats::default(),
         }
     }
@@ -60,7 +62,11 @@ impl<T> JitterBuffer<T> {
     /// Takes in a unit that arrived at `now`. An earlier `now` than before counts
     /// as the one before.
     pub fn insert(&mut self, now: Instant, unit: Unit<T>) -> Verdict<T> {
-        let stream = self.stream.get_or_insert_with(|| Stream::new(&self.config, now, &unit));
+        let stream = self.stream.get_or_insert_with(|| {
+            let mut stream = Stream::new(&self.config, now, &unit);
+            stream.set_drift(self.drift_ppm);
+            stream
+        });
         let arrival = stream.arrival(now);
         let Some(place) = stream.place(&self.config, arrival, &unit) else {
             return self.handle_jump(arrival, unit);
@@ -141,6 +147,7 @@ impl<T> JitterBuffer<T> {
             return Output::Wait(stream.instant(ready));
         }
         if let Some((first, count)) = stream.pass_over_lost(first.seq) {
+            stream.give_up_at(ready, &step);
             self.stats.lost += count;
             return Output::Lost { first, count };
         }
@@ -156,8 +163,7 @@ impl<T> JitterBuffer<T> {
         if let Some(ahead) = self.ahead.take_if(|ahead| self.ring.has_room_for(ahead.seq)) {
             self.ring.insert(ahead);
         }
-        let delay = self.own_delay().max(self.min_playout_delay);
-        self.stats.max_delay = self.stats.max_delay.max(delay);
+        self.stats.max_delay = self.stats.max_delay.max(stream.delay());
         Output::Play { seq, time, marker: held.marker, due, payload: held.payload }
     }
 
@@ -177,10 +183,12 @@ impl<T> JitterBuffer<T> {
     /// ours (negative: slow). Zero until it is known; beyond ±10,000 it is clamped,
     /// and what is no number is ignored.
     pub fn set_drift(&mut self, ppm: f64) {
-        if let Some(stream) = &mut self.stream
-            && ppm.is_finite()
-        {
-            stream.set_drift(ppm.clamp(-10_000.0, 10_000.0));
+        if ppm.is_nan() || ppm == self.drift_ppm {
+            return;
+        }
+        self.drift_ppm = ppm.clamp(-MAX_DRIFT, MAX_DRIFT);
+        if let Some(stream) = &mut self.stream {
+            stream.set_drift(self.drift_ppm);
         }
     }
 
@@ -241,6 +249,9 @@ impl<T> JitterBuffer<T> {
         }
     }
 }
+
+/// In ppm: what a resampler follows, and far more than a clock is off.
+const MAX_DRIFT: f64 = 10_000.0;
 
 /// After so many in a row they are the stream, however they came: ten seconds of sound.
 const MAX_STRAYS: u32 = 500;

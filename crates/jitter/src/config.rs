@@ -70,7 +70,8 @@ impl JitterConfig {
     /// The delay is where the two together cost least: a higher price means more
     /// delay and fewer gaps. ITU-T G.107 has one per cent of loss, concealed, as bad
     /// as 150 ms more of delay while that is below 177 ms from mouth to ear, and as
-    /// bad as 27 ms above (with the Bpl of 25.1 that G.113 gives G.711).
+    /// bad as 27 ms above (with the Bpl of 25.1 that G.113 gives G.711, and the linear fit
+    /// of Cole and Rosenbluth, 2001).
     #[must_use]
     pub const fn loss_price(mut self, delay: Duration) -> Self {
         self.loss_price = delay;
@@ -84,7 +85,7 @@ impl JitterConfig {
     /// one (ITU-T G.114 asks for 150 ms mouth to ear, and tolerates 400).
     #[must_use]
     pub const fn max_delay(mut self, delay: Duration) -> Self {
-        self.max_delay = delay;
+        self.max_delay = if delay.as_millis() > 2_000 { Duration::from_secs(2) } else { delay };
         self
     }
 
@@ -104,7 +105,7 @@ impl JitterConfig {
     /// Above it a single hostile timestamp schedules nothing.
     #[must_use]
     pub const fn max_jump(mut self, jump: Duration) -> Self {
-        self.max_jump = jump;
+        self.max_jump = if jump.as_secs() >= 60 { Duration::from_secs(60) } else { jump };
         self
     }
 

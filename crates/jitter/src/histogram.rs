@@ -41,8 +41,17 @@ impl Histogram {
     pub(crate) fn shift(&mut self, ms: i64) {
         let buckets = std::mem::replace(&mut self.buckets, [0.0; BUCKETS]);
         for (bucket, weight) in buckets.into_iter().enumerate().filter(|&(_, it)| it > 0.0) {
-            let middle = (start_of(bucket) + start_of(bucket + 1)) / 2;
-            self.buckets[bucket_of(middle.saturating_add(ms))] += weight;
+            // Between two buckets, so that the mean moves by just that, however wide they
+            // are.
+            let at = middle_of(bucket) + ms as f32;
+            let near = bucket_of(at as i64);
+            let other = if at < middle_of(near) { near.saturating_sub(1) } else { near + 1 };
+            let other = other.min(BUCKETS - 1);
+            let apart = middle_of(other) - middle_of(near);
+            let part = if apart == 0.0 { 0.0 } else { (at - middle_of(near)) / apart };
+            let part = part.clamp(0.0, 1.0);
+            self.buckets[near] += weight * (1.0 - part);
+            self.buckets[other] += weight * part;
         }
     }
 
@@ -107,6 +116,11 @@ const fn start_of(bucket: usize) -> i64 {
     ((PER_OCTAVE + part) as i64) << (octave + 1)
 }
 
+/// The middle of a bucket, in milliseconds.
+fn middle_of(bucket: usize) -> f32 {
+    (start_of(bucket) + start_of(bucket + 1)) as f32 / 2.0
+}
+
 /// Where each bucket ends, in milliseconds. Less than one counts as none.
 const ENDS: [i64; BUCKETS] = {
     let mut ends = [0; BUCKETS];
@@ -157,6 +171,24 @@ mod tests {
         // What is held stays until another saves enough.
         assert_eq!(histogram.cheapest(2_400.0, [0, 200], 60, 3.0), 60);
         assert_eq!(histogram.cheapest(2_400.0, [0, 200], 60, 1.0), 10);
+    }
+
+    #[test]
+    fn to_and_fro_is_where_it_was() {
+        for ms in [10, 90, 130, 300, 700] {
+            let mut histogram = Histogram::new(1e6);
+            histogram.add(ms);
+            for by in [1, 2, 3, 7] {
+                for _ in 0..20 {
+                    histogram.shift(by);
+                    histogram.shift(-by);
+                }
+            }
+            let mean = histogram.buckets.iter().enumerate();
+            let mean = mean.map(|(bucket, weight)| middle_of(bucket) * weight).sum::<f32>();
+            let off = mean / histogram.sum - middle_of(bucket_of(ms));
+            assert!(off.abs() < 1.0, "{ms} is off by {off}");
+        }
     }
 
     #[test]

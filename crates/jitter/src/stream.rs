@@ -31,13 +31,17 @@ pub(crate) struct Stream {
     /// The run of units that came too late to be played.
     too_late: Option<TooLate>,
     pace: f64,
+    /// Until then a retransmission was waited for that did not come.
+    waited_until: i64,
 }
 
-/// Since when and until when, how many, and the transit of the fastest of them.
+/// Since when, and the last one's arrival and media time, how many, and the transit of
+/// the fastest of them.
 #[derive(Clone, Copy, Debug)]
 struct TooLate {
     since: i64,
     last: i64,
+    last_time: i64,
     count: u32,
     fastest: i64,
 }
@@ -62,7 +66,7 @@ impl Step {
 
 impl Stream {
     pub(crate) fn new<T>(config: &JitterConfig, now: Instant, unit: &Unit<T>) -> Self {
-        let (least, most) = (config.min_delay, config.max_delay.max(config.min_delay));
+        let (least, most) = (config.min_delay.min(config.max_delay), config.max_delay);
         let start = config.start_delay.clamp(least, most);
         Self {
             origin: now,
@@ -77,6 +81,7 @@ impl Stream {
             seen: Seen::default(),
             too_late: None,
             pace: 0.0,
+            waited_until: i64::MIN,
         }
     }
 
@@ -192,19 +197,21 @@ impl Stream {
             return true;
         }
         let transit = arrival - place.time;
-        let first = TooLate { since: arrival, last: arrival, count: 0, fastest: transit };
-        // After a pause it is what the pause held up.
-        let goes_on = |run: &TooLate| arrival - run.last < SHIFT_PAUSE;
+        let (last, last_time) = (arrival, place.time);
+        let first = TooLate { since: arrival, last, last_time, count: 0, fastest: transit };
+        // After a pause in which none were sampled it is what the pause held up.
+        let goes_on =
+            |run: &TooLate| arrival - run.last < SHIFT_PAUSE.max(2 * (place.time - run.last_time));
         let run = self.too_late.filter(goes_on).unwrap_or(first);
         let TooLate { since, count, fastest, .. } = run;
         let (count, fastest) = (count.saturating_add(1), fastest.min(transit));
-        self.too_late = Some(TooLate { since, last: arrival, count, fastest });
+        self.too_late = Some(TooLate { since, last, last_time, count, fastest });
         if count < SHIFT_UNITS || arrival - since < SHIFT_TIME {
             return false;
         }
         // So late for so long: the route is another one, and all before is history.
         self.too_late = None;
-        self.transit = Transit::new(arrival, fastest);
+        self.transit.restart(arrival, fastest);
         self.delay.handle_shift(fastest);
         self.offset = fastest + self.own(config);
         true
@@ -218,7 +225,8 @@ impl Stream {
         let is_next = self.next == Some(held.seq) && !self.is_after_loss;
         let is_after_silence = is_next && passed > SILENCE * self.timeline.spacing()
             || config.talkspurts && held.marker;
-        let moved = if self.next.is_none() || is_after_silence {
+        let at_once = self.next.is_none() || is_after_silence || config.max_pace >= 1.0;
+        let moved = if at_once {
             want - self.offset
         } else {
             let most = (passed as f64 * config.max_pace) as i64;
@@ -230,10 +238,15 @@ impl Stream {
         // To be due before now would be to be played faster than the pace.
         let least = self.offset.min(self.now - held.time);
         let offset = (self.offset + moved).max(least).min(fastest + cap);
-        let late = held.arrival - held.time - offset;
+        // It came late, or what is missing before it was waited for.
+        let late = held.arrival.max(self.waited_until) - held.time - offset;
         // At first there is nothing that it could be late for.
         let waited = if self.next.is_none() { 0 } else { late.max(0) };
-        let pace = if passed == 0 { 0.0 } else { -(moved as f64) / passed as f64 };
+        let pace = if at_once || passed == 0 {
+            0.0
+        } else {
+            (self.offset - offset) as f64 / passed as f64
+        };
         Step { due: held.time + offset + waited, offset: offset + waited, waited, pace }
     }
 
@@ -272,7 +285,9 @@ impl Stream {
         let lost = missing as f64 * self.timeline.spacing() as f64;
         let worth = 200.0 * config.max_pace * nanos(config.loss_price) as f64 * lost;
         let most = (worth.sqrt() as i64).min(nanos(config.max_late));
-        (wait <= most).then_some(comes)
+        // Nothing is played later than the most delay.
+        let cap = self.transit.fastest() + nanos(config.max_delay);
+        (wait <= most && comes - held.time <= cap).then_some(comes)
     }
 
     /// Gives up what is missing before `seq`.
@@ -288,6 +303,13 @@ impl Stream {
         Some((self.timeline.number(next), end - next))
     }
 
+    /// What is missing before the first unit that is held was waited for until `ready`.
+    pub(crate) fn give_up_at(&mut self, ready: i64, step: &Step) {
+        if ready > step.due {
+            self.waited_until = ready;
+        }
+    }
+
     /// The first unit that is held has been played.
     #[inline]
     pub(crate) fn take_step<T>(&mut self, held: &Held<T>, step: &Step) {
@@ -295,6 +317,7 @@ impl Stream {
         self.seen.insert(held.seq + 1, held.seq);
         self.next = Some(held.seq + 1);
         self.is_after_loss = false;
+        self.waited_until = i64::MIN;
         self.last_time = self.last_time.max(held.time);
         self.offset = step.offset;
         self.pace = step.pace;
@@ -367,8 +390,7 @@ impl Stream {
     /// The delay for the network's sake.
     #[inline]
     fn own(&self, config: &JitterConfig) -> i64 {
-        let (min, max) = (nanos(config.min_delay), nanos(config.max_delay));
-        self.delay.target().min(max).max(min)
+        self.delay.target().max(nanos(config.min_delay)).min(nanos(config.max_delay))
     }
 }
 
@@ -401,5 +423,5 @@ const SHIFT_UNITS: u32 = 3;
 /// What queued up in an outage comes at once.
 const SHIFT_TIME: i64 = 500_000_000;
 
-/// More than ten units of sound apart they are no run.
+/// So far apart they are no run, unless they were sampled half as far apart or more.
 const SHIFT_PAUSE: i64 = 200_000_000;

@@ -34,6 +34,13 @@ impl Transit {
         }
     }
 
+    /// The fastest is another one: all before is history. How uneven it is, stays.
+    pub(crate) const fn restart(&mut self, arrival: i64, transit: i64) {
+        let jitter = self.jitter;
+        *self = Self::new(arrival, transit);
+        self.jitter = jitter;
+    }
+
     /// Takes in the transit of a unit that came in its turn.
     #[inline]
     pub(crate) fn handle_unit(&mut self, arrival: i64, transit: i64) {

@@ -44,8 +44,8 @@ pub enum Verdict<T> {
     /// played.
     Late(T),
     /// Its number or its time is nowhere near the stream's. It is kept: if the
-    /// next one continues it the stream has jumped and both are played, else it
-    /// is dropped.
+    /// next one continues it the stream has jumped and both are played, if there is
+    /// room and time, else it is dropped.
     Probation,
     /// It will be played.
     Queued,
@@ -53,6 +53,7 @@ pub enum Verdict<T> {
 
 /// What a jitter buffer gives out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
 #[non_exhaustive]
 pub enum Output<T> {
     /// Nothing is held.
@@ -98,6 +99,7 @@ pub enum State {
 
 /// Counts since the buffer was made, and where it is now.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct JitterStats {
     /// Units taken in. Not those refused.
     pub queued: u64,

@@ -303,3 +303,23 @@ proptest! {
         }
     }
 }
+
+/// A picture whose capture times say that it is far behind has no sound refused.
+#[test]
+fn capture_times_of_one_stream_shut_out_no_other() {
+    let start = Instant::now();
+    let every = Cadence::Every(Duration::from_millis(20));
+    let mut aligner: Aligner<u64, u32, u32> = Aligner::new(AlignerConfig::default(), every);
+    assert!(aligner.add_stream(1, 7, Take::All, Duration::from_millis(20)));
+    assert!(aligner.add_stream(2, 7, Take::All, Duration::from_millis(20)));
+    let mut set = AlignedSet::new();
+    for number in 0..200 {
+        let (now, at) = (start + us(number * 20_000), number * 20_000 + 1_000_000);
+        let due = now + us(100_000);
+        let picture = Stamp { capture: ntp(at - 450_000), due };
+        assert_eq!(aligner.handle_frame(now, 1, picture, number), AlignVerdict::Queued);
+        let sound = Stamp { capture: ntp(at), due };
+        assert_eq!(aligner.handle_frame(now, 2, sound, number), AlignVerdict::Queued);
+        while aligner.poll_aligned(&mut set) {}
+    }
+}

@@ -298,3 +298,59 @@ fn the_playout_time_is_when_the_unit_is_played() {
     let _ = player.send(400, sent);
     assert_eq!(player.buffer.poll_timeout(), Some(said));
 }
+
+/// A screen share of one to four pictures a second, on a route that becomes slower.
+#[test]
+fn units_that_are_far_apart_are_played_again_after_a_step() {
+    for spacing in [150_000, 250_000, 1_000_000] {
+        let sent: Vec<_> = (0..200)
+            .map(|seq| {
+                let late = if seq < 50 { 0 } else { 500_000 };
+                let ticks = seq * spacing * 48 / 1_000;
+                Sent { at: seq * spacing + late, ticks, ..Sent::new(seq, 0) }
+            })
+            .collect();
+        let player = Player::run(JitterConfig::video(), &sent);
+        let played = player.ids().len();
+        assert!(played >= 190, "{spacing} µs apart: {played} of 200");
+    }
+}
+
+/// A move that is made in a silence is no change of pace.
+#[test]
+fn the_pace_is_never_more_than_the_config_allows() {
+    let mut sent: Vec<Sent> = Vec::new();
+    for seq in 0..3_000_i64 {
+        let late = if (1_000..1_020).contains(&seq) { 150_000 } else { seq * 7 % 11 * 1_000 };
+        let pause = seq / 50 * 200;
+        let ticks = (seq * 20 + pause) * 48;
+        sent.push(Sent { at: (seq * 20 + pause) * 1_000 + late, ticks, ..Sent::new(seq, 0) });
+    }
+    sent.sort_by_key(|sent| sent.at);
+    let mut player = Player::new(JitterConfig::default());
+    for (id, sent) in sent.into_iter().enumerate() {
+        let _ = player.send(id as u64, sent);
+        assert!(player.buffer.pace().abs() <= 0.0501, "{}", player.buffer.pace());
+    }
+}
+
+#[test]
+fn a_least_delay_above_the_most_is_the_most() {
+    let player = Player::run(least(500), &clean(500, 0));
+    assert_eq!((player.stats().delay, player.buffer.own_delay()), (ms(200), ms(200)));
+}
+
+#[test]
+fn a_drift_that_is_known_beforehand_counts_from_the_first_unit_on() {
+    let ends = [false, true].map(|before| {
+        let mut player = Player::new(JitterConfig::default());
+        if before {
+            player.buffer.set_drift(5_000.0);
+        }
+        let _ = player.send(0, Sent::new(0, 0));
+        player.buffer.set_drift(5_000.0);
+        let due = player.buffer.playout_time(Player::unit(500, Sent::new(500, 0)).time);
+        due.expect("a unit has come") - player.epoch()
+    });
+    assert_eq!(ends[0], ends[1]);
+}

@@ -150,3 +150,20 @@ fn a_retransmission_of_the_future_holds_up_nothing_beyond_the_cap() {
         assert!(most.is_some_and(|most| most <= 220_000), "{most:?}");
     }
 }
+
+/// The time that was waited is delay from then on, and goes at the pace of the config: what
+/// queued up meanwhile does not come at once.
+#[test]
+fn what_is_waited_for_in_vain_is_no_burst_afterwards() {
+    let mut sent = clean(500, 0);
+    sent.remove(100);
+    let player = run(80, &sent);
+    assert_eq!(player.losses(), [(100, 1)]);
+    let plays = player.plays();
+    for pair in plays.windows(2) {
+        let apart = pair[1].1 - pair[0].1;
+        assert!(apart >= 18_999_999, "{pair:?}: {apart} ns apart");
+    }
+    assert!(player.stats().waited >= ms(40), "{:?}", player.stats());
+    assert!(player.stats().max_delay >= ms(60), "{:?}", player.stats());
+}

@@ -88,8 +88,8 @@ impl Config {
     /// How far that wait may grow when the network needs it. Defaults to 400 ms, what
     /// ITU-T G.114 still tolerates; up to 1 s, and not below `jitter`.
     ///
-    /// What the network lost is sent again, which takes a round trip, or more than
-    /// 200 ms if nothing came after it. A frame that is later than this is not played.
+    /// What the network lost is sent again, which takes a round trip and some, or two if
+    /// it is lost again. A frame that is later than this is not played.
     #[must_use]
     pub const fn max_jitter(mut self, delay: Duration) -> Self {
         self.max_jitter = delay;

@@ -32,9 +32,9 @@ impl SessionConfig {
     /// way through a host (member → host, host → member) has these bounds, so what
     /// is set here counts twice from mouth to ear. Defaults to
     /// [`JitterConfig::default`] with a `max_delay` and `max_late` of 400 ms: a
-    /// channel that loses nothing sends again what the network lost, and after more
-    /// than 200 ms if that was the last one (RFC 9260 §6.3.1 allows no less than its
-    /// RTO.Min).
+    /// channel that loses nothing sends again what the network lost, when three later
+    /// messages have come through (RFC 9260 §7.2.4): a round trip and some, or two if
+    /// it is lost again. What waits for a timeout, a second at least, is not waited for.
     #[must_use]
     pub fn jitter(mut self, config: JitterConfig) -> Self {
         self.jitter = config;

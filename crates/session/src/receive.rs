@@ -9,13 +9,15 @@ use paceline_jitter::{
     JitterBuffer, JitterStats, Media, Output, Playout, StreamSync, SyncOutput, Unit, Verdict,
 };
 use paceline_types::{
-    EncodedFrame, NtpTime, PlayoutRate, SenderId, SeqExtender, SeqNo, StreamId, StreamKey,
+    EncodedFrame, Frequency, NtpTime, PlayoutRate, SenderId, SeqExtender, SeqNo, StreamId,
+    StreamKey,
 };
 
 use crate::SessionConfig;
 
 /// Counts of one stream that is received.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ReceiveStats {
     /// Of its jitter buffer.
     pub jitter: JitterStats,
@@ -59,6 +61,10 @@ struct Stream {
     extender: SeqExtender,
     buffer: JitterBuffer<EncodedFrame>,
     clock: SenderClock,
+    frequency: Frequency,
+    /// The newest frame, and how often the stream had jumped when it came.
+    newest: SeqNo,
+    jumps: u64,
     last_capture: NtpTime,
     bytes: u64,
     frames: u64,
@@ -67,10 +73,12 @@ struct Stream {
 /// How fast the sender's media clock runs.
 #[derive(Debug)]
 struct SenderClock {
-    /// Kept apart: it is 8 KiB.
+    /// Kept apart: it is 4 KiB.
     drift: Box<DriftEstimator>,
     /// The last frame that came in its turn, and when.
     last: Option<(SeqNo, Instant)>,
+    /// What the buffer and lip sync were told last.
+    applied: Option<(f64, f64)>,
     /// What playout was told last.
     told: PlayoutRate,
 }
@@ -101,7 +109,7 @@ impl Receiver {
         let stream = streams.entry(key).or_insert_with(|| {
             // Beyond the bound of lip sync, which counts it, it plays by itself.
             sync.add_stream(key, (sender, pair), media, frame.time.frequency());
-            Stream::new(config, media)
+            Stream::new(config, media, frame.time.frequency())
         });
         frame.seq = stream.extender.extend_u32(frame.seq.wrapped());
         stream.bytes += frame.data.len() as u64;
@@ -111,12 +119,23 @@ impl Receiver {
             // Counted by the buffer.
             return true;
         }
+        if stream.has_jumped(seq) {
+            stream.clock.restart();
+        }
+        if stream.frequency != time.frequency() {
+            stream.frequency = time.frequency();
+            sync.remove_stream(key);
+            sync.add_stream(key, (sender, pair), media, stream.frequency);
+        }
         stream.last_capture = capture;
         if stream.clock.is_in_turn(now, seq) {
             let _ = stream.clock.drift.handle_observation(now, time);
             let Estimate { ppm, sigma, .. } = stream.clock.drift.estimate();
-            stream.buffer.set_drift(ppm);
-            sync.set_drift(key, ppm, sigma);
+            if stream.clock.applied != Some((ppm, sigma)) {
+                stream.clock.applied = Some((ppm, sigma));
+                stream.buffer.set_drift(ppm);
+                sync.set_drift(key, ppm, sigma);
+            }
         }
         if media == Media::Audio
             && let Some(rate) = stream.poll_rate()
@@ -188,7 +207,7 @@ impl Receiver {
                 let stats = stream.buffer.stats();
                 ReceptionReport {
                     stream: key,
-                    highest_seq: stream.extender.highest().wrapped(),
+                    highest_seq: stream.newest.wrapped(),
                     lost: u32::try_from(stats.lost).unwrap_or(u32::MAX),
                     jitter: micros(stats.jitter),
                     last_capture: stream.last_capture,
@@ -200,7 +219,7 @@ impl Receiver {
 }
 
 impl Stream {
-    fn new(config: &SessionConfig, media: Media) -> Self {
+    fn new(config: &SessionConfig, media: Media, frequency: Frequency) -> Self {
         // Pictures may move in time as they need to; sound only as it can be stretched.
         let jitter = match media {
             Media::Audio => config.jitter.clone(),
@@ -212,12 +231,25 @@ impl Stream {
             clock: SenderClock {
                 drift: Box::new(DriftEstimator::new(DriftConfig::default())),
                 last: None,
+                applied: None,
                 told: PlayoutRate::default(),
             },
+            frequency,
+            newest: SeqNo::default(),
+            jumps: 0,
             last_capture: NtpTime::default(),
             bytes: 0,
             frames: 0,
         }
+    }
+
+    /// Whether the stream has jumped since the last frame that was queued; `seq` is one.
+    fn has_jumped(&mut self, seq: SeqNo) -> bool {
+        let jumps = self.buffer.stats().resyncs;
+        let has = jumps != self.jumps;
+        self.jumps = jumps;
+        self.newest = if has { seq } else { self.newest.max(seq) };
+        has
     }
 
     /// What playout is to be told, if it is something else than before.
@@ -248,6 +280,12 @@ impl Stream {
 }
 
 impl SenderClock {
+    /// The sender has started anew.
+    fn restart(&mut self) {
+        self.last = None;
+        self.drift.handle_discontinuity();
+    }
+
     /// Whether a frame tells of the clock: not if it is out of order, or the first
     /// after a silence.
     fn is_in_turn(&mut self, now: Instant, seq: SeqNo) -> bool {

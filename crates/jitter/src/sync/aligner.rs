@@ -146,6 +146,7 @@ impl<T: Clone, S: Copy + Debug + Ord, G: Copy + Debug + Eq> Aligner<T, S, G> {
     ) -> AlignVerdict<T> {
         self.handle_timeout(now);
         let Ok(index) = self.find(stream) else { return AlignVerdict::Unknown(payload) };
+        let lag = self.lag(now, stamp);
         let at = self.place(now, index, stamp);
         let max_ahead = nanos::span(self.config.max_ahead);
         if at.saturating_sub(self.now) > max_ahead {
@@ -173,6 +174,7 @@ impl<T: Clone, S: Copy + Debug + Ord, G: Copy + Debug + Eq> Aligner<T, S, G> {
             }
         }
         lane.queue.push_back((at, payload));
+        lane.lag = lag;
         lane.reached = Some((at, self.now));
         AlignVerdict::Queued
     }
@@ -244,9 +246,8 @@ impl<T: Clone, S: Copy + Debug + Ord, G: Copy + Debug + Eq> Aligner<T, S, G> {
             return self.now.saturating_sub(ago).saturating_add(nanos::span(latency));
         }
         let due = self.now.saturating_add(nanos::since(stamp.due, now));
-        let lag = due.saturating_sub(capture);
+        let lag = self.lag(now, stamp);
         let (peer, stall_after) = (self.streams[index].peer, nanos::span(self.config.stall_after));
-        self.streams[index].lag = lag;
         let latest = self
             .streams
             .iter()
@@ -254,8 +255,18 @@ impl<T: Clone, S: Copy + Debug + Ord, G: Copy + Debug + Eq> Aligner<T, S, G> {
             .filter(|lane| lane.reached.is_some_and(|(_, came)| self.now - came <= stall_after))
             .fold(lag, |latest, lane| latest.max(lane.lag));
         // Further apart than that, their capture times are nonsense.
-        let behind = latest.saturating_sub(lag);
-        if behind > nanos::span(self.config.max_ahead) { due } else { due.saturating_add(behind) }
+        let (behind, max_ahead) = (latest.saturating_sub(lag), nanos::span(self.config.max_ahead));
+        if behind > max_ahead {
+            return due;
+        }
+        // Nor do they have a frame refused that would not be by its own time.
+        due.saturating_add(behind).min(due.max(self.now.saturating_add(max_ahead)))
+    }
+
+    /// From the capture of a frame, on its sender's clock, to its playout on ours.
+    fn lag(&self, now: Instant, stamp: Stamp) -> i64 {
+        let due = self.now.saturating_add(nanos::since(stamp.due, now));
+        due.saturating_sub(nanos::wallclock(stamp.capture))
     }
 
     /// The time of the next set, as far as it is known.

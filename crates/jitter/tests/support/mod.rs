@@ -91,6 +91,10 @@ impl Player {
         self.run_until(self.now_micros() + micros);
     }
 
+    pub(crate) const fn epoch(&self) -> Instant {
+        self.start
+    }
+
     pub(crate) fn now_micros(&self) -> i64 {
         self.nanos(self.now) / 1_000
     }

@@ -10,6 +10,9 @@ export JSON OUT RUNS_EACH SECONDS_EACH TARGET TRACES
 PACKAGES := cmake nasm
 MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
 
+# Programs that run ours beside the best of others: no members of the workspace.
+COMPARISONS := drift resample sync timing
+
 # What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are
 # no commands: each of these is known by an element of it.
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
@@ -58,6 +61,8 @@ test: deps
 	$(CARGO) test --workspace --exclude paceline-fuzz --all-features
 	@# Its feature is libFuzzer, which the replay of the corpora does not need.
 	$(CARGO) test -p paceline-fuzz
+	@# What measures the jitter buffers is measured too.
+	CARGO_TARGET_DIR=target/peers $(CARGO) test --manifest-path benches/peers/timing/Cargo.toml
 
 # Here a peer that is not installed is a failure; in `make test` its tests are skipped.
 interop: deps interop-deps
@@ -73,6 +78,12 @@ check: deps
 	@for crate in types framing jitter drift mesh session capture codec playout signaling transport; do \
 		echo "$(CARGO) check -p paceline-$$crate --no-default-features"; \
 		$(CARGO) check --quiet -p paceline-$$crate --no-default-features || exit 1; \
+	done
+	@for peer in $(COMPARISONS); do \
+		echo "$(CARGO) fmt and clippy in benches/peers/$$peer"; \
+		$(CARGO) fmt --check --manifest-path benches/peers/$$peer/Cargo.toml && \
+		CARGO_TARGET_DIR=target/peers $(CARGO) clippy --quiet --all-targets \
+			--manifest-path benches/peers/$$peer/Cargo.toml -- -D warnings || exit 1; \
 	done
 	@if command -v cargo-deny >/dev/null; then \
 		$(CARGO) deny --offline check bans licenses sources; \

@@ -7,6 +7,9 @@ use crate::noise::{PACKET, Path, Random, Stream};
 use crate::peers::{Estimator, NAMES, Ours, others};
 use crate::trace::Trace;
 
+/// Estimators by name.
+type Others = Vec<(&'static str, Box<dyn Estimator>)>;
+
 /// Seconds after which the estimates are taken.
 pub const WINDOWS: [f64; 9] = [0.2, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 
@@ -15,11 +18,14 @@ pub const WINDOWS: [f64; 9] = [0.2, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 60
 pub struct Senders {
     pub count: u64,
     pub drift: Option<f64>,
+    /// Every other sender is off the other way.
+    pub both_ways: bool,
 }
 
 impl Senders {
     fn drift(self, seed: u64) -> f64 {
-        self.drift.unwrap_or_else(|| Random::new(seed ^ 0x0064_7269_6674).drift())
+        let drift = self.drift.unwrap_or_else(|| Random::new(seed ^ 0x0064_7269_6674).drift());
+        if self.both_ways && seed % 2 == 1 { -drift } else { drift }
     }
 }
 
@@ -42,12 +48,14 @@ struct Sums {
     held: [f64; WINDOWS.len()],
     stated: [f64; WINDOWS.len()],
     count: f64,
+    /// Who else is played to.
+    others: fn() -> Others,
 }
 
 impl Sums {
-    fn new() -> Self {
+    fn new(others: fn() -> Others) -> Self {
         let nothing = [0.0; WINDOWS.len()];
-        Self { squares: BTreeMap::new(), held: nothing, stated: nothing, count: 0.0 }
+        Self { squares: BTreeMap::new(), held: nothing, stated: nothing, count: 0.0, others }
     }
 
     /// Plays packets to everyone and notes the errors at those of the windows.
@@ -58,7 +66,7 @@ impl Sums {
         truth: impl Fn(f64) -> f64,
     ) {
         let mut ours = Ours::new(Instant::now());
-        let mut others = others();
+        let mut others = (self.others)();
         let mut window = windows.start;
         for (index, &(x, arrival)) in packets.iter().enumerate() {
             ours.take(x, arrival);
@@ -102,7 +110,10 @@ impl Sums {
 
 /// Everyone on made-up delays.
 pub fn generated(path: Path, name: &str, senders: Senders) -> Judged {
-    let mut sums = Sums::new();
+    generate(path, name, senders, Sums::new(others))
+}
+
+fn generate(path: Path, name: &str, senders: Senders, mut sums: Sums) -> Judged {
     for seed in 0..senders.count {
         let drift = senders.drift(seed);
         let mut play = |windows: std::ops::Range<usize>| {
@@ -126,15 +137,45 @@ pub fn generated(path: Path, name: &str, senders: Senders) -> Judged {
 
 /// Everyone on delays from a recording.
 pub fn recorded(trace: &Trace, senders: Senders) -> Judged {
-    let mut sums = Sums::new();
+    replay(trace, senders, Sums::new(others))
+}
+
+fn replay(trace: &Trace, senders: Senders, mut sums: Sums) -> Judged {
     let longest = WINDOWS[WINDOWS.len() - 1];
     for seed in 0..senders.count {
         let drift = senders.drift(seed);
-        let packets = trace.play(drift, seed, (longest / PACKET) as usize);
+        let packets = trace.play(drift, seed, longest);
         sums.play(&packets, 0..WINDOWS.len(), |_| drift);
         sums.count += 1.0;
     }
     sums.judged(&trace.name, |_| None)
+}
+
+/// How far ours is off when the sender hardly is, over how far answering 0 is.
+pub struct Small {
+    pub name: String,
+    /// The drift of all senders in ppm, half of them fast and half slow.
+    pub drift: f64,
+    pub over_zero: [f64; WINDOWS.len()],
+}
+
+/// All paths and recordings at drifts of 20 and 50 ppm, either way.
+pub fn small(traces: &[Trace], senders: Senders) -> Vec<Small> {
+    let at = |drift: f64| {
+        let senders = Senders { drift: Some(drift), both_ways: true, ..senders };
+        let generated = Path::ALL
+            .iter()
+            .map(move |&(path, name)| generate(path, name, senders, Sums::new(Vec::new)));
+        let recorded = traces.iter().map(move |trace| replay(trace, senders, Sums::new(Vec::new)));
+        generated.chain(recorded).map(move |judged| Small {
+            over_zero: std::array::from_fn(|window| {
+                judged.errors[NAMES[0]][window] / judged.errors["answer 0"][window]
+            }),
+            name: judged.name,
+            drift,
+        })
+    };
+    [20.0, 50.0].into_iter().flat_map(at).collect()
 }
 
 /// What a step of 50 ms after 60 s does to our estimate.
@@ -191,7 +232,8 @@ fn one_step(path: Path, step: f64, senders: Senders) -> Step {
 
 /// The geometric mean over recordings of the error of one estimator.
 pub fn geometric_mean(recorded: &[Judged], name: &str) -> [f64; WINDOWS.len()] {
-    let mut logs = [0.0; WINDOWS.len()];
+    // Of nothing there is none.
+    let mut logs = [if recorded.is_empty() { f64::NAN } else { 0.0 }; WINDOWS.len()];
     for judged in recorded {
         for (log, error) in logs.iter_mut().zip(judged.errors[name]) {
             // Blocks of one recording repeat, stamps and all, and so can be matched exactly.

@@ -3,14 +3,17 @@
 use std::fmt::Write;
 
 use crate::cost::Cost;
-use crate::judge::{Judged, Step, WINDOWS, geometric_mean};
+use crate::judge::{Judged, Small, Step, WINDOWS, geometric_mean};
 use crate::peers::NAMES;
 
 pub struct Results {
     pub generated: Vec<Judged>,
     pub recorded: Vec<Judged>,
+    pub small: Vec<Small>,
     pub steps: Vec<Step>,
     pub costs: Vec<Cost>,
+    /// Recordings that could not be read, and why.
+    pub left_out: Vec<String>,
 }
 
 /// The rows of a table of errors: ours, then what it is made of, then the others.
@@ -48,6 +51,11 @@ pub fn tables(results: &Results) -> String {
     for name in rows() {
         line(row(name, geometric_mean(&results.recorded, name).map(ppm)));
     }
+    line(format!("\nerror of ours over that of answering 0, at small drifts\n{}", header()));
+    for Small { name, drift, over_zero } in &results.small {
+        line(format!("  ±{drift} ppm, {name}"));
+        line(row("", over_zero.map(|ratio| format!("{ratio:.3}"))));
+    }
     line("\na step of 50 ms after 60 s: sigmas that the estimate moves within 30 s".into());
     line(format!("  {:<26}{:>10}{:>10}{:>22}", "", "usual", "worst", "reported as one, %"));
     for Step { name, usual, worst, reported } in &results.steps {
@@ -57,6 +65,9 @@ pub fn tables(results: &Results) -> String {
     line(format!("  {:<20}{:>10}{:>14}{:>10}", "seconds", "ns each", "allocations", "bytes"));
     for Cost { seconds, nanoseconds, allocations, bytes } in &results.costs {
         line(format!("  {seconds:<20}{nanoseconds:>10.1}{allocations:>14}{bytes:>10}"));
+    }
+    for left_out in &results.left_out {
+        line(format!("left out: {left_out}"));
     }
     out
 }
@@ -79,6 +90,19 @@ pub fn json(results: &Results) -> String {
             format!("{}:{}", quoted(name), numbers(&geometric_mean(&results.recorded, name)))
         })
         .collect();
+    let small: Vec<String> = results
+        .small
+        .iter()
+        .map(|small| {
+            let Small { name, drift, over_zero } = small;
+            format!(
+                "{{\"delay\":{},\"drift_ppm\":{drift},\"error_over_answering_0\":{}}}",
+                quoted(name),
+                numbers(over_zero)
+            )
+        })
+        .collect();
+    let left_out: Vec<String> = results.left_out.iter().map(|text| quoted(text)).collect();
     let steps: Vec<String> = results.steps.iter().map(|step| {
         let Step { name, usual, worst, reported } = step;
         let (usual, worst, reported) = (number(*usual), number(*worst), number(*reported));
@@ -89,13 +113,15 @@ pub fn json(results: &Results) -> String {
         format!("{{\"seconds\":{seconds},\"ns_per_observation\":{},\"allocations\":{allocations},\"bytes\":{bytes}}}", number(*nanoseconds))
     }).collect();
     format!(
-        "{{\"windows_s\":{},\"generated\":{},\"recorded\":{},\"recorded_geometric_mean_ppm\":{{{}}},\"steps\":[{}],\"cost\":[{}]}}\n",
+        "{{\"windows_s\":{},\"generated\":{},\"recorded\":{},\"recorded_geometric_mean_ppm\":{{{}}},\"small_drifts\":[{}],\"steps\":[{}],\"cost\":[{}],\"left_out\":[{}]}}\n",
         numbers(&WINDOWS),
         judged(&results.generated),
         judged(&results.recorded),
         means.join(","),
+        small.join(","),
         steps.join(","),
         costs.join(","),
+        left_out.join(","),
     )
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "what it costs is measured on a clock")]
 
 mod cost;
+mod report;
 mod room;
 mod systems;
 
@@ -10,6 +11,7 @@ use std::env;
 use std::process::ExitCode;
 
 use paceline_jitter::SyncConfig;
+use report::{Asked, Goal, Row};
 use room::{Case, Figures, measure};
 use systems::{Libwebrtc, Ours, Slewing, System};
 
@@ -27,14 +29,14 @@ played. Skew is by how much sound comes later than its picture.
 usage: paceline-bench-sync [--help] [--seeds N]
 
   --seeds N  draws of noise for each case (default 20)
-  JSON=1     one line of JSON for each row
+  JSON=1     one JSON object in place of the tables; null is never, or not measured
   SVG=FILE   also the skew of each system over time, of one case
 
 Columns, in ms unless said otherwise, over all seeds:
   p95@1s    of |skew|, in the second from 1 s to 2 s after the first pair of reports (or
             a change of route)
   p95       of |skew|, from 1 s after the first pair of reports (or a change of route)
-  p95@10    the same from 1 s after the tenth report on
+  p95@10    the same from 1 s after the tenth report of both that came; - without
   in45      until |skew| stays within 45 (ITU-R BT.1359), the worst seed; - is never
   in+40/-60 until sound stays at most 40 early and 60 late (EBU R37)
   median    the same of half of the seeds
@@ -42,7 +44,8 @@ Columns, in ms unless said otherwise, over all seeds:
   hold      the longest time that a picture stood still beyond its turn
   stretch   the largest change of sound's delay over a second, in % (moves in pauses
             of speech are in it, and not heard)
-  moved     by how much a delay moved in the second half of the case
+  moved     by how much a delay moved from 1 s before the wallclock's step on, or in the
+            second half of a case without
 ";
 
 fn main() -> ExitCode {
@@ -63,28 +66,20 @@ fn main() -> ExitCode {
     }
     let json = env::var_os("JSON").is_some_and(|value| value == "1");
     if !json {
-        println!(
-            "{:34} {:10} {:>6} {:>6} {:>7} {:>6} {:>9} {:>6} {:>6} {:>6} {:>7} {:>6}",
-            "case",
-            "system",
-            "p95@1s",
-            "p95",
-            "p95@10",
-            "in45",
-            "in+40/-60",
-            "median",
-            "over",
-            "hold",
-            "stretch",
-            "moved"
-        );
+        report::print_head();
     }
-    let rows: Vec<_> =
-        cases().iter().map(|case| (case.clone(), judge(case, seeds, json))).collect();
-    goals(&rows, json);
-    cost::print(json);
+    let cases = cases();
+    let rows: Vec<Row> = cases.iter().flat_map(|case| judge(case, seeds, json)).collect();
+    let goals = goals(&rows);
+    let costs = cost::all();
+    if json {
+        println!("{}", report::json(seeds, &rows, &goals, &costs));
+    } else {
+        report::print_goals(&goals);
+        report::print_costs(&costs);
+    }
     if let Some(path) = env::var_os("SVG")
-        && let Err(error) = std::fs::write(&path, svg(&rows[6].0))
+        && let Err(error) = std::fs::write(&path, svg(&cases[SVG_CASE]))
     {
         eprintln!("{}: {error}", path.display());
         return ExitCode::FAILURE;
@@ -165,6 +160,11 @@ fn cases() -> Vec<Case> {
         },
         Case { name: "NTP +500 ms, SR 5 s, 5 ms noise", step: Some((80_000, 500)), ..noisy(5_000) },
         Case {
+            name: "NTP -500 ms, SR 5 s, 5 ms noise",
+            step: Some((80_000, -500)),
+            ..noisy(5_000)
+        },
+        Case {
             name: "sound +100 ppm, SR 5 s",
             ppm: [100, 0],
             noise: 500,
@@ -191,99 +191,69 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn judge(case: &Case, seeds: u64, json: bool) -> Vec<Figures> {
-    let one = |&(name, make): &(&str, Make)| {
-        let figures = measure(case, &make, seeds);
-        print(case, name, &figures, json);
-        figures
+fn judge(case: &Case, seeds: u64, json: bool) -> Vec<Row> {
+    let one = |system: &'static str, make: &dyn Fn() -> Box<dyn System>| {
+        let row = Row { case: case.name, system, figures: measure(case, make, seeds) };
+        if !json {
+            report::print_row(&row);
+        }
+        row
     };
     // Frames with capture times are nothing the others know.
-    let all = SYSTEMS[..if case.captures { 1 } else { 3 }].iter().map(one).collect();
+    let systems = &SYSTEMS[..if case.captures { 1 } else { 3 }];
+    let mut rows: Vec<Row> = systems.iter().map(|(name, make)| one(name, make)).collect();
     if case.name == "200 ms: picture late" {
         // What the goal would take.
         let make =
             || -> Box<dyn System> { Box::new(Ours::new(SyncConfig::default().audio_rate(80_000))) };
-        print(case, "ours, 8 %", &measure(case, &make, seeds), json);
+        rows.push(one("ours, 8 %", &make));
     }
-    all
+    rows
 }
 
-fn print(case: &Case, system: &str, figures: &Figures, json: bool) {
-    let Figures { p95, p95_second, p95_tenth, into_45, into_ebu, median_ebu, .. } = *figures;
-    let Figures { overshoot, hold, stretch, moved, .. } = *figures;
-    if json {
-        let or_null = |ms: Option<f64>| ms.map_or("null".into(), |ms| ms.to_string());
-        println!(
-            "{{\"case\":\"{}\",\"system\":\"{system}\",\"p95_second_ms\":{p95_second:.3},\"p95_ms\":{p95:.3},\"p95_after_ten_ms\":{p95_tenth:.3},\"into_45_ms\":{},\"into_ebu_ms\":{},\"median_ebu_ms\":{},\"overshoot_ms\":{overshoot:.3},\"hold_ms\":{hold:.3},\"stretch_percent\":{stretch:.3},\"moved_ms\":{moved:.3}}}",
-            case.name,
-            or_null(into_45),
-            or_null(into_ebu),
-            or_null(Some(median_ebu).filter(|ms| ms.is_finite())),
-        );
-        return;
-    }
-    let or_never = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{ms:.0}"));
-    println!(
-        "{:34} {system:10} {p95_second:6.1} {p95:6.1} {p95_tenth:7.1} {:>6} {:>9} {:>6} {overshoot:6.1} {hold:6.1} {stretch:7.1} {moved:6.1}",
-        case.name,
-        or_never(into_45),
-        or_never(into_ebu),
-        or_never(Some(median_ebu).filter(|ms| ms.is_finite())),
-    );
-}
-
-/// The goals, with what was measured of ours; each row names its case.
-fn goals(rows: &[(Case, Vec<Figures>)], json: bool) {
-    if !json {
-        println!("\n{:5} {:62} {:>10} {:>8}  met", "goal", "", "measured", "at most");
-    }
-    let of = |name: &str| {
-        rows.iter()
-            .find(|(case, _)| {
-                name.starts_with(case.name) && name.trim_end_matches(" (median)") == case.name
-            })
-            .map(|(_, all)| all[0])
-    };
+/// The goals, with what was measured of ours; each names its case. A median is told beside
+/// them, and is no goal.
+fn goals(rows: &[Row]) -> Vec<Goal> {
     type Figure = fn(&Figures) -> f64;
     let p95: Figure = |figures| figures.p95_second;
     let tenth: Figure = |figures| figures.p95_tenth;
     let ebu: Figure = |figures| figures.into_ebu.unwrap_or(f64::INFINITY);
     let median: Figure = |figures| figures.median_ebu;
     let moved: Figure = |figures| figures.moved;
-    let frame = 33.4;
-    let goals: [(&str, &str, Figure, f64); 18] = [
-        ("S1", "one SR, 1 ms, picture +40 ms", p95, 5.0),
-        ("S1", "one SR, 1 ms, sound +40 ms", p95, 5.0),
-        ("S1", "one SR, 1 ms, picture +120 ms", p95, 5.0),
-        ("S1", "SR 1 s, 5 ms noise", tenth, 5.0),
-        ("S1", "SR 5 s, 5 ms noise", tenth, 5.0),
-        ("S1", "the same, drift fed forward", tenth, 5.0),
-        ("S2", "200 ms: sound late", ebu, 2_000.0),
-        ("S2", "200 ms: picture late", ebu, 2_000.0),
-        ("S2", "200 ms: picture late, pauses", ebu, 2_000.0),
-        ("S2", "200 ms: picture late, pauses (median)", median, 2_000.0),
-        ("S2", "route +200 ms: sound", ebu, 2_000.0),
-        ("S2", "route +200 ms: picture", ebu, 2_000.0),
-        ("S2", "route +200 ms: picture, pauses", ebu, 2_000.0),
-        ("S2", "route +200 ms: picture, pauses (median)", median, 2_000.0),
-        ("S2", "NTP +500 ms, SR 1 s", moved, frame),
-        ("S2", "NTP -500 ms, SR 1 s", moved, frame),
-        ("S2", "NTP +500 ms, SR 5 s, 5 ms noise", moved, frame),
-        ("S2", "NTP -500 ms, SR 5 s, no noise", moved, frame),
+    let s1 = Some(("S1", 5.0));
+    let settled = Some(("S2", 2_000.0));
+    // A frame of 30 Hz.
+    let steady = Some(("S2", 33.4));
+    let goals: [(Option<Asked>, &'static str, Figure); 23] = [
+        (s1, "one SR, 1 ms, picture +40 ms", p95),
+        (s1, "one SR, 1 ms, sound +40 ms", p95),
+        (s1, "one SR, 1 ms, picture +120 ms", p95),
+        (s1, "SR 1 s, 5 ms noise", tenth),
+        (s1, "SR 5 s, 5 ms noise", tenth),
+        (s1, "sound +100 ppm, SR 5 s", tenth),
+        (s1, "sound +100 ppm, SR 5 s, 5 ms noise", tenth),
+        (s1, "the same, drift fed forward", tenth),
+        (s1, "half of the SRs lost, 1 s, 5 ms", tenth),
+        (settled, "200 ms: sound late", ebu),
+        (settled, "200 ms: picture late", ebu),
+        (settled, "200 ms: picture late, pauses", ebu),
+        (None, "200 ms: picture late, pauses", median),
+        (settled, "route +200 ms: sound", ebu),
+        (settled, "route +200 ms: picture", ebu),
+        (settled, "route +200 ms: picture, pauses", ebu),
+        (None, "route +200 ms: picture, pauses", median),
+        (steady, "NTP +500 ms, SR 1 s", moved),
+        (steady, "NTP -500 ms, SR 1 s", moved),
+        (steady, "NTP +500 ms, SR 5 s, no noise", moved),
+        (steady, "NTP -500 ms, SR 5 s, no noise", moved),
+        (steady, "NTP +500 ms, SR 5 s, 5 ms noise", moved),
+        (steady, "NTP -500 ms, SR 5 s, 5 ms noise", moved),
     ];
-    for (goal, name, figure, most) in goals {
-        let Some(figures) = of(name) else { continue };
-        let measured = figure(&figures);
-        let met = measured <= most;
-        if json {
-            println!(
-                "{{\"goal\":\"{goal}\",\"case\":\"{name}\",\"measured\":{measured:.3},\"at_most\":{most},\"met\":{met}}}"
-            );
-        } else {
-            let met = if met { "yes" } else { "NO" };
-            println!("{goal:5} {name:62} {measured:10.1} {most:8.1}  {met}");
-        }
-    }
+    let goals = goals.into_iter().filter_map(|(goal, case, figure)| {
+        let ours = rows.iter().find(|row| row.case == case && row.system == SYSTEMS[0].0)?;
+        Some(Goal { goal, case, median: goal.is_none(), measured: figure(&ours.figures) })
+    });
+    goals.collect()
 }
 
 /// Skew over time, one line for each system.
@@ -312,4 +282,22 @@ fn svg(case: &Case) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"980\" height=\"400\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"980\" height=\"400\" fill=\"white\"/>\n<rect x=\"60\" y=\"168.5\" width=\"900\" height=\"63\" fill=\"#eee\"/>\n<line x1=\"60\" y1=\"200\" x2=\"960\" y2=\"200\" stroke=\"#999\"/>\n<text x=\"60\" y=\"20\">{}: skew, {} s across; the band is ±45 ms</text>\n{lines}</svg>\n",
         case.name, case.seconds
     )
+}
+
+/// The case that is drawn.
+const SVG_CASE: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_goal_has_its_case() {
+        let figures = measure(&Case { seconds: 1, ..Case::PLAIN }, &SYSTEMS[0].1, 1);
+        let rows: Vec<Row> = cases()
+            .iter()
+            .map(|case| Row { case: case.name, system: SYSTEMS[0].0, figures })
+            .collect();
+        assert_eq!(goals(&rows).len(), 23);
+    }
 }

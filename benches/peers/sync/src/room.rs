@@ -81,6 +81,8 @@ pub struct Track {
     pub delays: Vec<[i64; 2]>,
     /// When both streams had a report, or their capture times, in ms.
     pub pair: usize,
+    /// When both had ten reports, in ms, if they did.
+    pub tenth: Option<usize>,
 }
 
 pub fn run(case: &Case, system: &mut dyn System, seed: u64) -> Track {
@@ -89,7 +91,7 @@ pub fn run(case: &Case, system: &mut dyn System, seed: u64) -> Track {
     let starts = [dice.next() as u32 >> 2, dice.next() as u32 >> 2];
     let reported =
         [0, 1].map(|_| 200 + (dice.uniform() * case.report_every.min(1_000) as f64) as i64);
-    let mut track = Track { skew: Vec::new(), delays: Vec::new(), pair: usize::MAX };
+    let mut track = Track { skew: Vec::new(), delays: Vec::new(), pair: usize::MAX, tenth: None };
     let mut had = [0_u32; 2];
     let (mut quiet, mut turn) = (false, 0);
     let wall = |ms: i64| {
@@ -144,6 +146,9 @@ pub fn run(case: &Case, system: &mut dyn System, seed: u64) -> Track {
         if had[0] > 0 && had[1] > 0 && track.pair == usize::MAX {
             track.pair = now as usize;
         }
+        if had.iter().all(|&had| had >= 10) && track.tenth.is_none() {
+            track.tenth = Some(now as usize);
+        }
         let own = case.own.map(|own| own * MS);
         let delays = system.delays(now * MS, own);
         track.skew.push(transit[0] * MS + delays[0] - transit[1] * MS - delays[1]);
@@ -171,9 +176,10 @@ pub struct Figures {
     pub hold: f64,
     /// The largest change of pace of sound over a second that was heard, in %.
     pub stretch: f64,
-    /// By how much a delay moved from half way on: what steps of a clock did.
+    /// By how much a delay moved from a second before the wallclock's step on, or from half
+    /// way on where there is none.
     pub moved: f64,
-    /// Of |skew|, from a second after the tenth report.
+    /// Of |skew|, from a second after the tenth report of both that came; NaN if none did.
     pub p95_tenth: f64,
 }
 
@@ -201,7 +207,7 @@ pub fn measure(case: &Case, make: &dyn Fn() -> Box<dyn System>, seeds: u64) -> F
         let from = case.route.map_or(track.pair, |route| route.0 as usize);
         after.extend(skew.iter().skip(from + 1_000).map(|skew| skew.abs()));
         second.extend(skew.iter().skip(from + 1_000).take(1_000).map(|skew| skew.abs()));
-        let ten = 200 + 10 * case.report_every.max(100) as usize + 1_000;
+        let ten = track.tenth.map_or(skew.len(), |tenth| tenth + 1_000);
         tenth.extend(skew.iter().skip(ten).map(|skew| skew.abs()));
         let settle = |outside: &dyn Fn(i64) -> bool| {
             let last = skew.iter().rposition(|&skew| outside(skew));
@@ -225,8 +231,8 @@ pub fn measure(case: &Case, make: &dyn Fn() -> Box<dyn System>, seeds: u64) -> F
         let pace = track.delays.windows(1_001).map(|span| (span[1_000][0] - span[0][0]).abs());
         figures.stretch = figures.stretch.max(pace.max().unwrap_or(0) as f64 / MS as f64 / 10.0);
         for id in 0..2 {
-            let half = track.delays.iter().skip(skew.len() / 2).map(|delays| delays[id]);
-            let span = half.clone().max().unwrap_or(0) - half.min().unwrap_or(0);
+            let delays = track.delays.iter().skip(steady_from(case)).map(|delays| delays[id]);
+            let span = delays.clone().max().unwrap_or(0) - delays.min().unwrap_or(0);
             figures.moved = figures.moved.max(span as f64 / MS as f64);
         }
     }
@@ -238,10 +244,61 @@ pub fn measure(case: &Case, make: &dyn Fn() -> Box<dyn System>, seeds: u64) -> F
     figures
 }
 
+/// Where a case has settled, and delays have no reason to move: in ms.
+fn steady_from(case: &Case) -> usize {
+    case.step.map_or(case.seconds * 500, |(at, _)| at - 1_000).max(0) as usize
+}
+
 fn p95(skews: &mut [i64]) -> f64 {
     if skews.is_empty() {
         return f64::NAN;
     }
     let at = (skews.len() - 1) * 95 / 100;
     *skews.select_nth_unstable(at).1 as f64 / MS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Believes every report at once, by moving sound to it.
+    #[derive(Default)]
+    struct Gullible {
+        first: Option<i64>,
+        extra: i64,
+    }
+
+    impl System for Gullible {
+        fn report(&mut self, now: i64, stream: usize, ntp: i64, _rtp: u32) {
+            if stream == 0 {
+                let ahead = ntp - now;
+                self.extra = ahead - *self.first.get_or_insert(ahead);
+            }
+        }
+
+        fn frame(&mut self, _: i64, _: usize, _: u32, _: Option<i64>, _: i64) {}
+
+        fn delays(&mut self, _now: i64, own: [i64; 2]) -> [i64; 2] {
+            [own[0] + self.extra, own[1]]
+        }
+    }
+
+    #[test]
+    fn what_a_step_of_the_wallclock_moves_is_measured_from_before_the_step() {
+        for at in [10_000, 40_000] {
+            let case = Case { step: Some((at, 500)), ..Case::PLAIN };
+            let figures = measure(&case, &|| Box::<Gullible>::default(), 2);
+            assert_eq!(figures.moved, 500.0, "a step at {at}");
+        }
+    }
+
+    #[test]
+    fn the_tenth_report_is_the_tenth_that_came() {
+        let tenth = |case: &Case| run(case, &mut Gullible::default(), 0).tenth;
+        let all = tenth(&Case::PLAIN).expect("a minute has sixty");
+        assert!((9_200..=10_200).contains(&all), "{all}");
+        let half = tenth(&Case { lose: 2, ..Case::PLAIN }).expect("thirty");
+        assert!(half > 12_000, "{half}");
+        assert_eq!(tenth(&Case { reports: 1, ..Case::PLAIN }), None);
+    }
 }

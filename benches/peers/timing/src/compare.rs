@@ -1,8 +1,10 @@
-//! Every system over every trace: default points, sweeps, and what they cost.
+//! Every system over every trace: base points, sweeps, and what they cost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use paceline_jitter::JitterConfig;
 
 use crate::curve::{delay_at, envelope};
 use crate::libwebrtc::Libwebrtc;
@@ -14,6 +16,8 @@ use crate::{clock, neteq_crate, oracle};
 
 /// Names of the systems, as tables, plots and JSON have them.
 pub(crate) const OURS: &str = "ours";
+/// Ours as the library is if nobody configures it: no goal is read from it.
+pub(crate) const OURS_DEFAULTS: &str = "ours, defaults";
 /// Ours by NetEQ's knob, the minimum delay: for comparison, no goal is read from it.
 pub(crate) const OURS_BY_MINIMUM: &str = "ours by minimum";
 pub(crate) const NETEQ: &str = "NetEQ";
@@ -81,7 +85,7 @@ impl Curve {
     }
 }
 
-/// A system as it is if nobody configures it.
+/// A system at the point from which it is swept, or without a sweep.
 pub(crate) struct Default {
     pub(crate) system: String,
     pub(crate) summary: Summary,
@@ -93,6 +97,8 @@ pub(crate) struct TraceResult {
     pub(crate) trace: Trace,
     pub(crate) defaults: Vec<Default>,
     pub(crate) curves: Vec<Curve>,
+    /// What was left out, and why.
+    pub(crate) notes: Vec<String>,
 }
 
 impl TraceResult {
@@ -141,6 +147,7 @@ fn one(trace: &Trace, peers: &Peers) -> TraceResult {
 
     let cost = Some(ours::cost(trace, Setup::default()));
     default(OURS, Run { cost, ..ours::run(trace, Setup::default()) });
+    default(OURS_DEFAULTS, ours::run_with(trace, JitterConfig::default()));
     let point = |param: f64, run: &Run| Point { param, summary: measure(trace, run) };
     let prices = PRICES_MS.iter().map(|&price| {
         let setup = Setup { loss_price_ms: Some(price), ..Setup::default() };
@@ -178,7 +185,7 @@ fn one(trace: &Trace, peers: &Peers) -> TraceResult {
     let mut slewed = Vec::new();
     let mut nearest: Option<(f64, Run)> = None;
     for price in oracle_prices() {
-        let run = oracle::slewed(trace, price);
+        let Some(run) = oracle::slewed(trace, price) else { break };
         let point = point(price, &run);
         let off = (point.summary.late - 1.0).abs();
         if nearest.as_ref().is_none_or(|(best, _)| off < *best) {
@@ -186,16 +193,20 @@ fn one(trace: &Trace, peers: &Peers) -> TraceResult {
         }
         slewed.push(point);
     }
-    curves.push(Curve { system: SLEWED, points: slewed });
+    let mut notes = Vec::new();
     if let Some((_, run)) = nearest {
         default(SLEWED, run);
+        curves.push(Curve { system: SLEWED, points: slewed });
+    } else {
+        let most = oracle::MAX_TABLE / 1_000_000;
+        notes.push(format!("without the {SLEWED}: its table would be above {most} MB"));
     }
     let free = oracle_prices().map(|price| {
         let (late, mean) = oracle::free(trace, price);
         Point { param: price, summary: Summary { late, mean, ..Summary::default() } }
     });
     curves.push(Curve { system: FREE, points: free.collect() });
-    TraceResult { trace: trace.clone(), defaults, curves }
+    TraceResult { trace: trace.clone(), defaults, curves, notes }
 }
 
 /// Cost of each system on `trace`, one after the other.

@@ -14,6 +14,8 @@ pub(crate) enum CsvError {
     Line { path: PathBuf, line: usize, reason: &'static str },
     /// It could not be read.
     Read(PathBuf, io::Error),
+    /// Of what its numbers say was sent, nearly nothing arrived.
+    Sparse { path: PathBuf, sent: usize, arrived: usize },
 }
 
 impl fmt::Display for CsvError {
@@ -22,6 +24,10 @@ impl fmt::Display for CsvError {
             Self::Empty(path) => write!(f, "{}: no packet in it", path.display()),
             Self::Line { path, line, reason } => write!(f, "{}:{line}: {reason}", path.display()),
             Self::Read(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Sparse { path, sent, arrived } => {
+                let path = path.display();
+                write!(f, "{path}: {arrived} packets, whose numbers say that {sent} were sent")
+            }
         }
     }
 }
@@ -47,6 +53,9 @@ fn read(path: &Path) -> Result<Trace, CsvError> {
     parse(&name, &bytes).map_err(|error| match error {
         ParseError::Empty => CsvError::Empty(path.to_owned()),
         ParseError::Line(line, reason) => CsvError::Line { path: path.to_owned(), line, reason },
+        ParseError::Sparse { sent, arrived } => {
+            CsvError::Sparse { path: path.to_owned(), sent, arrived }
+        }
     })
 }
 
@@ -55,6 +64,7 @@ fn read(path: &Path) -> Result<Trace, CsvError> {
 enum ParseError {
     Empty,
     Line(usize, &'static str),
+    Sparse { sent: usize, arrived: usize },
 }
 
 /// Blank lines, lines that begin with `#` and one header are passed over.
@@ -93,10 +103,19 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Trace, ParseError> {
         if packets.first().is_some_and(|first| arrival_us - first.arrival_us > MAX_SPAN_US) {
             return Err(failed("arrives more than a day after the first line"));
         }
-        packets.push(unwrap.packet(arrival_us, seq as u16, ts as u32));
+        let (wire_seq, wire_ts) = (seq as u16, ts as u32);
+        let (seq, ticks) = unwrap.place(arrival_us, wire_seq, wire_ts);
+        let media_ms = ticks as f64 / TICKS_PER_MS;
+        packets.push(Packet { arrival_us, wire_seq, wire_ts, ssrc: SSRC, seq, media_ms });
     }
-    if packets.is_empty() {
+    let seqs = || packets.iter().map(|packet| packet.seq);
+    let (Some(first), Some(last)) = (seqs().min(), seqs().max()) else {
         return Err(ParseError::Empty);
+    };
+    // Each packet may be 3,000 numbers on: what is lost then is made up, and costs memory.
+    let sent = (last - first + 1) as usize;
+    if sent > MAX_SENT_EACH * packets.len() && sent > FEW_SENT {
+        return Err(ParseError::Sparse { sent, arrived: packets.len() });
     }
     Ok(Trace::new(name, packets, None))
 }
@@ -110,41 +129,81 @@ fn number(text: &str, reason: &'static str) -> Result<i64, &'static str> {
 }
 
 /// Follows the wraps, and the restarts, of a stream's numbers.
+///
+/// A packet that does not follow the numbers that are in use begins new ones. The ones before
+/// stay known for a while: a straggler of theirs is no second restart, and if it was a single
+/// stray packet that began the new ones, the stream goes on in the old ones.
 #[derive(Debug, Default)]
 struct Unwrap {
-    /// Highest true sequence number, true ticks and arrival of the packet that has it.
-    newest: Option<(i64, i64, i64)>,
-    /// What to add to the wire's numbers to have the true ones, modulo their width.
-    seq_offset: i64,
-    ticks_offset: i64,
+    /// The newest first; no more than two.
+    numberings: Vec<Numbering>,
+    packets: usize,
+}
+
+/// Numbers that go on from each other.
+#[derive(Clone, Copy, Debug)]
+struct Numbering {
+    /// Of the newest packet that has them: true sequence number, true ticks, arrival.
+    seq: i64,
+    ticks: i64,
+    arrival_us: i64,
+    /// The wire's numbers of the same.
+    wire_seq: u16,
+    wire_ts: u32,
+    /// The count of packets when one last had them.
+    used: usize,
+}
+
+impl Numbering {
+    /// True sequence number and ticks of a packet, if it follows.
+    fn follow(&self, arrival_us: i64, wire_seq: u16, wire_ts: u32) -> Option<(i64, i64)> {
+        let seq = wire_seq.wrapping_sub(self.wire_seq) as i16;
+        let ticks = i64::from(wire_ts.wrapping_sub(self.wire_ts) as i32);
+        let elapsed = ticks_between(self.arrival_us, arrival_us);
+        let follows = seq.unsigned_abs() <= RESTART_SEQ && (ticks - elapsed).abs() <= RESTART_TICKS;
+        follows.then_some((self.seq + i64::from(seq), self.ticks + ticks))
+    }
 }
 
 impl Unwrap {
-    fn packet(&mut self, arrival_us: i64, wire_seq: u16, wire_ts: u32) -> Packet {
-        let (mut seq, mut ticks) = (i64::from(wire_seq), i64::from(wire_ts));
-        if let Some((high_seq, high_ticks, high_arrival)) = self.newest {
-            let nearest_seq = (seq + self.seq_offset).wrapping_sub(high_seq) as i16;
-            let nearest_ticks = (ticks + self.ticks_offset).wrapping_sub(high_ticks) as i32;
-            let elapsed = (arrival_us - high_arrival) * 48 / 1_000;
-            let restarted = nearest_seq.unsigned_abs() > RESTART_SEQ
-                || (i64::from(nearest_ticks) - elapsed).abs() > RESTART_TICKS;
-            let (true_seq, true_ticks) = if restarted {
-                // The numbers began anew: the sound goes on from here.
-                (high_seq + 1, high_ticks + elapsed.max(1))
-            } else {
-                (high_seq + i64::from(nearest_seq), high_ticks + i64::from(nearest_ticks))
-            };
-            self.seq_offset = true_seq - seq;
-            self.ticks_offset = true_ticks - ticks;
-            (seq, ticks) = (true_seq, true_ticks);
+    /// The true sequence number, from 0 on if the first comes first, and the true ticks.
+    fn place(&mut self, arrival_us: i64, wire_seq: u16, wire_ts: u32) -> (i64, i64) {
+        self.packets += 1;
+        let used = self.packets;
+        self.numberings.retain(|numbering| used - numbering.used <= REMEMBERED);
+        let mut found = self.numberings.iter_mut().find_map(|numbering| {
+            Some((numbering.follow(arrival_us, wire_seq, wire_ts)?, numbering))
+        });
+        if let Some(((seq, ticks), numbering)) = &mut found {
+            numbering.used = used;
+            if *seq > numbering.seq {
+                **numbering =
+                    Numbering { seq: *seq, ticks: *ticks, arrival_us, wire_seq, wire_ts, used };
+            }
+            return (*seq, *ticks);
         }
-        if self.newest.is_none_or(|(high, ..)| seq > high) {
-            self.newest = Some((seq, ticks, arrival_us));
-        }
-        let media_ms = ticks as f64 / TICKS_PER_MS;
-        Packet { arrival_us, wire_seq, wire_ts, ssrc: SSRC, seq, media_ms }
+        // The numbers began anew: the sound goes on from here.
+        let newest = self.numberings.iter().max_by_key(|numbering| numbering.seq);
+        let (seq, ticks) = newest.map_or((i64::from(wire_seq), i64::from(wire_ts)), |newest| {
+            let elapsed = ticks_between(newest.arrival_us, arrival_us);
+            (newest.seq + 1, newest.ticks + elapsed.max(1))
+        });
+        let new = Numbering { seq, ticks, arrival_us, wire_seq, wire_ts, used };
+        self.numberings.sort_by_key(|numbering| std::cmp::Reverse(numbering.used));
+        self.numberings.truncate(1);
+        self.numberings.insert(0, new);
+        (seq, ticks)
     }
 }
+
+/// Ticks of 48 kHz from one arrival to another.
+fn ticks_between(from_us: i64, to_us: i64) -> i64 {
+    (to_us - from_us) * 48 / 1_000
+}
+
+/// Packets for which numbers that are no longer in use stay known: more than a second of
+/// them, in which a network that reorders has delivered what was on its way.
+const REMEMBERED: usize = 64;
 
 /// RFC 3550 A.1 has MAX_DROPOUT = 3000: more is a restart.
 const RESTART_SEQ: u16 = 3_000;
@@ -154,6 +213,12 @@ const RESTART_TICKS: i64 = 60 * 48_000;
 
 /// A day: NetEQ makes a block for every 10 ms of it.
 const MAX_SPAN_US: i64 = 86_400_000_000;
+
+/// Nine in ten lost is no call that anybody judges a buffer by.
+const MAX_SENT_EACH: usize = 10;
+
+/// Numbers sent below which a few packets may be as far apart as they like.
+const FEW_SENT: usize = 10_000;
 
 /// Any: a file has one source.
 const SSRC: u32 = 0x7072_6163;
@@ -210,5 +275,50 @@ mod tests {
         let text = "0,10,0\n20000,11,960\n40000,30000,1920\n60000,30001,2880\n";
         let trace = parse("t", text.as_bytes()).unwrap();
         assert_eq!(trace.lost_from(f64::MIN).count(), 0, "the numbers alone");
+    }
+
+    #[test]
+    fn a_straggler_of_the_old_numbers_is_no_other_restart() {
+        let text = "0,10,0\n20000,11,960\n40000,30000,777777777\n41000,9,4294966336\n\
+                    60000,30001,777778737\n61000,11,960\n80000,30002,777779697\n";
+        let trace = parse("t", text.as_bytes()).unwrap();
+        let seqs: Vec<_> = trace.packets.iter().map(|p| p.seq).collect();
+        assert_eq!(seqs, [10, 11, 12, 9, 13, 11, 14]);
+        assert_eq!(trace.packets[3].media_ms, -20.0);
+        assert_eq!(trace.packets[6].media_ms, 80.0);
+        assert_eq!(trace.lost_from(f64::MIN).count(), 0);
+    }
+
+    #[test]
+    fn a_stray_packet_does_not_move_the_stream() {
+        let text = "0,10,0\n20000,11,960\n21000,40000,3000000000\n40000,12,1920\n60000,13,2880\n";
+        let trace = parse("t", text.as_bytes()).unwrap();
+        let last = trace.packets[4];
+        assert_eq!((last.seq, last.media_ms), (13, 60.0));
+        // Nor do two.
+        let text = "0,10,0\n20000,11,960\n21000,40000,3000000000\n40000,12,1920\n\
+                    41000,20000,77\n60000,13,2880\n";
+        let trace = parse("t", text.as_bytes()).unwrap();
+        let last = trace.packets[5];
+        assert_eq!((last.seq, last.media_ms), (13, 60.0));
+        assert_eq!(trace.lost_from(f64::MIN).count(), 0);
+    }
+
+    #[test]
+    fn a_second_restart_while_the_first_is_remembered_goes_on_behind_it() {
+        let text = "0,10,0\n20000,30000,777777777\n40000,50000,77\n60000,50001,1037\n";
+        let trace = parse("t", text.as_bytes()).unwrap();
+        let seqs: Vec<_> = trace.packets.iter().map(|p| p.seq).collect();
+        assert_eq!(seqs, [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn a_file_whose_jumps_make_up_millions_of_lost_packets_is_refused() {
+        let line = |n: u64| format!("{},{},{}\n", n * 20_000, n * 2_999 % 65_536, n * 960);
+        let text: String = (0..5_000).map(line).collect();
+        let refused = parse("t", text.as_bytes()).unwrap_err();
+        assert_eq!(refused, ParseError::Sparse { sent: 4_999 * 2_999 + 1, arrived: 5_000 });
+        let text: String = (0..4).map(line).collect();
+        assert!(parse("t", text.as_bytes()).is_ok(), "a few");
     }
 }

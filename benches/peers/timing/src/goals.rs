@@ -226,7 +226,7 @@ fn j2_to_j4(results: &[TraceResult], cases: &[CaseResult], goals: &mut Vec<Goal>
     };
     goals.push(Goal {
         id: "J4",
-        goal: "0 out of order, 0 played twice, every loss said once, the same at 64 wrap offsets"
+        goal: "0 out of order, 0 played twice, every loss said once, the same wherever it wraps"
             .to_owned(),
         measured,
         met: Some(at_fault.is_empty() && different.is_empty()),

@@ -4,8 +4,9 @@
 //! silences of the sender). Up to [`STRETCH`] of the media time from the one's beginning to
 //! the other's, a difference of the two is stretching. Beyond it, `W` is time in which no real sound plays: *concealed*; and media
 //! time over `W` was cut out: *skipped*. A lost packet is `W = M`, one packet long; growing
-//! the delay at once is `W > M`; shrinking it at once is `W < M`. *Late loss* is what is
-//! concealed and skipped beyond what the network lost.
+//! the delay at once is `W > M`; shrinking it at once is `W < M`. What was sent before the
+//! first marker, and after the last, is concealed. *Late loss* is what is concealed and
+//! skipped in a gap beyond what the network lost in that same gap.
 
 use crate::marker::{Marker, Run};
 use crate::trace::Trace;
@@ -20,7 +21,7 @@ pub(crate) struct Summary {
     pub(crate) max: f64,
     /// % of the time in which no real sound plays.
     pub(crate) concealed: f64,
-    /// % that the network lost: the same for every system that plays from the start.
+    /// % that the network lost of what was sent.
     pub(crate) network: f64,
     /// % concealed and skipped beyond that.
     pub(crate) late: f64,
@@ -48,7 +49,10 @@ pub(crate) struct BlockSums {
     pub(crate) wall: f64,
     pub(crate) concealed: f64,
     pub(crate) skipped: f64,
+    /// Lost by the network.
     pub(crate) network: f64,
+    /// Concealed and skipped, and no fault of the buffer's: the network lost it there.
+    pub(crate) excused: f64,
     pub(crate) played: f64,
     /// Delay times the length it was played with.
     pub(crate) delay: f64,
@@ -60,13 +64,14 @@ impl BlockSums {
         self.concealed += other.concealed;
         self.skipped += other.skipped;
         self.network += other.network;
+        self.excused += other.excused;
         self.played += other.played;
         self.delay += other.delay;
     }
 
     /// Late loss, in %.
     pub(crate) fn late(&self) -> f64 {
-        percent((self.concealed + self.skipped - self.network).max(0.0), self.wall)
+        percent(self.concealed + self.skipped - self.excused, self.wall)
     }
 
     /// Mean delay, in ms.
@@ -81,7 +86,8 @@ pub(crate) fn measure(trace: &Trace, run: &Run) -> Summary {
         return Summary { concealed: 100.0, late: 100.0, ..Summary::default() };
     };
     let packet_ms = trace.packet_ms;
-    let origin = first.media_ms;
+    let origin = trace.truth.sent.first().map_or(first.media_ms, |sent| sent.media_ms);
+    let mut excuses = Excuses::new(trace);
     let mut blocks: Vec<BlockSums> = Vec::new();
     let mut at = |media_ms: f64| {
         let index = ((media_ms - origin).max(0.0) / BLOCK_MS) as usize;
@@ -97,6 +103,14 @@ pub(crate) fn measure(trace: &Trace, run: &Run) -> Summary {
     let mut cut_out = 0.0;
     let mut furthest = f64::MIN;
     let mut before: Option<&Marker> = None;
+    // Sound at the beginning that was never played is concealed.
+    let head = trace.sound_between(origin, first.media_ms);
+    if head > packet_ms / 2.0 {
+        let excused = excuses.take(origin, first.media_ms, head);
+        let sums = BlockSums { wall: head, concealed: head, excused, ..BlockSums::default() };
+        entries.push((at(origin), sums));
+        events += 1;
+    }
     for marker in &run.markers {
         let delay = marker.play_ms - marker.media_ms - trace.truth.base_ms;
         delays.push(delay);
@@ -115,6 +129,8 @@ pub(crate) fn measure(trace: &Trace, run: &Run) -> Summary {
             sums.wall += gap.wall;
             sums.concealed = gap.concealed;
             sums.skipped = gap.skipped;
+            let sound_end = last.media_ms + last.wall_ms;
+            sums.excused = excuses.take(sound_end, marker.media_ms, gap.concealed + gap.skipped);
             stretched += gap.stretched;
             events += u64::from(gap.concealed > 0.0);
             cut_out += gap.skipped;
@@ -122,16 +138,18 @@ pub(crate) fn measure(trace: &Trace, run: &Run) -> Summary {
         entries.push((at(marker.media_ms), sums));
         before = Some(marker);
     }
-    // Sound at the end that was never played is concealed too.
+    // And so is sound at the end.
     if let Some(last) = before {
-        let tail = trace.sound_between(last.media_ms + last.wall_ms, trace.truth.end_ms);
+        let sound_end = last.media_ms + last.wall_ms;
+        let tail = trace.sound_between(sound_end, trace.truth.end_ms);
         if tail > packet_ms / 2.0 {
-            let sums = BlockSums { wall: tail, concealed: tail, ..BlockSums::default() };
+            let excused = excuses.take(sound_end, trace.truth.end_ms, tail);
+            let sums = BlockSums { wall: tail, concealed: tail, excused, ..BlockSums::default() };
             entries.push((at(trace.truth.end_ms - packet_ms), sums));
             events += 1;
         }
     }
-    for lost in trace.lost_from(origin) {
+    for lost in trace.lost_from(f64::MIN) {
         let sums = BlockSums { network: packet_ms, ..BlockSums::default() };
         entries.push((at(lost.media_ms), sums));
     }
@@ -159,6 +177,42 @@ pub(crate) fn measure(trace: &Trace, run: &Run) -> Summary {
         unreported: places.unreported,
         misreported: places.misreported,
         blocks,
+    }
+}
+
+/// What the network lost, each packet of it an excuse for one gap.
+struct Excuses {
+    /// Middles of the lost packets in ms of media time, in order, and whether each was used.
+    lost: Vec<(f64, bool)>,
+    packet_ms: f64,
+}
+
+impl Excuses {
+    fn new(trace: &Trace) -> Self {
+        let packet_ms = trace.packet_ms;
+        let lost = trace.lost_from(f64::MIN).map(|sent| (sent.media_ms + packet_ms / 2.0, false));
+        Self { lost: lost.collect(), packet_ms }
+    }
+
+    /// How much of `missed`, concealed and skipped between two media times, is excused. The
+    /// middle of a lost packet may lie half a packet outside: a system that plays blocks
+    /// joins it to its neighbours.
+    fn take(&mut self, from_ms: f64, to_ms: f64, missed: f64) -> f64 {
+        if missed <= 0.0 {
+            return 0.0;
+        }
+        let slack = self.packet_ms / 2.0;
+        let first = self.lost.partition_point(|&(middle, _)| middle < from_ms - slack);
+        let mut lost = 0.0;
+        for (middle, used) in &mut self.lost[first..] {
+            if *middle > to_ms + slack {
+                break;
+            }
+            if !std::mem::replace(used, true) {
+                lost += self.packet_ms;
+            }
+        }
+        missed.min(lost)
     }
 }
 
@@ -331,6 +385,30 @@ mod tests {
     fn what_the_last_packets_do_not_play_is_late() {
         let summary = measure(&trace(100, &[]), &run((0..90).map(|n| (n, 40.0)), &[]));
         assert!((summary.late - 10.0).abs() < 1e-9, "{summary:?}");
+    }
+
+    #[test]
+    fn what_the_first_packets_do_not_play_is_late() {
+        let summary = measure(&trace(100, &[]), &run((10..100).map(|n| (n, 40.0)), &[]));
+        assert!((summary.late - 10.0).abs() < 1e-9, "{summary:?}");
+        assert_eq!(summary.concealed, summary.late);
+        // The network's loss among them is not.
+        let summary = measure(&trace(100, &[3, 4]), &run((10..100).map(|n| (n, 40.0)), &[]));
+        assert!((summary.concealed - 10.0).abs() < 1e-9, "{summary:?}");
+        assert!((summary.late - 8.0).abs() < 1e-9, "{summary:?}");
+    }
+
+    #[test]
+    fn loss_of_the_network_that_one_gap_does_not_conceal_excuses_no_other() {
+        // Of the packet lost at 20 nothing has to be concealed: the one before it is played
+        // twice as long. The one that is not played at 70 had come.
+        let played = (0..100).filter(|&n| n != 20 && n != 70);
+        let mut run = run(played.map(|n| (n, 40.0)), &[20]);
+        let at_20 = run.markers.iter_mut().find(|marker| marker.seq == Some(19));
+        at_20.unwrap().wall_ms = 40.0;
+        let summary = measure(&trace(100, &[20]), &run);
+        assert!((summary.network - 1.0).abs() < 1e-9, "{summary:?}");
+        assert!((summary.late - 1.0).abs() < 1e-9, "{summary:?}");
     }
 
     #[test]

@@ -47,20 +47,22 @@ pub(crate) fn free(trace: &Trace, price_ms: f64) -> (f64, f64) {
 }
 
 /// A delay that moves by up to 5 % per packet: the track that costs least if a late packet
-/// costs `price_ms` of delay of one packet, found by dynamic programming.
-pub(crate) fn slewed(trace: &Trace, price_ms: f64) -> Run {
-    let track = slewed_track(trace, price_ms);
-    play(trace, |index| track[index])
+/// costs `price_ms` of delay of one packet, found by dynamic programming. None if that would
+/// take more than [`MAX_TABLE`].
+pub(crate) fn slewed(trace: &Trace, price_ms: f64) -> Option<Run> {
+    let track = slewed_track(trace, price_ms)?;
+    Some(play(trace, |index| track[index]))
 }
 
-fn slewed_track(trace: &Trace, price_ms: f64) -> Vec<f64> {
+fn slewed_track(trace: &Trace, price_ms: f64) -> Option<Vec<f64>> {
     let step = STRETCH * trace.packet_ms;
     let most = arrived(trace).fold(0.0, f64::max);
     let levels = ((most / step).ceil() as usize + 1).min(MAX_LEVELS);
+    let table = levels.checked_mul(trace.truth.sent.len()).filter(|&table| table <= MAX_TABLE)?;
     // From the last packet to the first: the cost to come, then the way from the front.
     let mut to_come = vec![0.0_f64; levels];
     let mut here = vec![0.0_f64; levels];
-    let mut choices = vec![0_i8; levels * trace.truth.sent.len()];
+    let mut choices = vec![0_i8; table];
     for (index, sent) in trace.truth.sent.iter().enumerate().rev() {
         let row = &mut choices[index * levels..][..levels];
         let in_time = sent.relative_ms.map_or(0, |ms| (ms / step - 1e-9).ceil().max(0.0) as usize);
@@ -85,7 +87,7 @@ fn slewed_track(trace: &Trace, price_ms: f64) -> Vec<f64> {
         level = level.saturating_add_signed(isize::from(row[level]));
         at
     });
-    walk.collect()
+    Some(walk.collect())
 }
 
 /// Plays each packet that was sent at the delay of its index, if it is there by then.
@@ -119,6 +121,10 @@ const FREE_WINDOW_MS: f64 = 1_000.0;
 
 /// Two seconds in steps of 1 ms: what comes later still is late for the slewed oracle.
 const MAX_LEVELS: usize = 2_001;
+
+/// Bytes of the slewed oracle's choices: with delays of two seconds, half an hour of packets
+/// of 20 ms. Two threads have one each.
+pub(crate) const MAX_TABLE: usize = 200_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +188,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(cost(&slewed_track(&trace, 3.0)), brute, "seed {seed}");
+            assert_eq!(cost(&slewed_track(&trace, 3.0).unwrap()), brute, "seed {seed}");
         }
     }
 
@@ -190,9 +196,16 @@ mod tests {
     fn the_slewed_oracle_is_measured_as_stretched_and_never_as_skipped() {
         let mut delays = vec![0.0; 100];
         delays[50] = 30.0;
-        let summary = measure(&trace(&delays), &slewed(&trace(&delays), 1e6));
+        let summary = measure(&trace(&delays), &slewed(&trace(&delays), 1e6).unwrap());
         assert_eq!((summary.late, summary.skipped, summary.max), (0.0, 0.0, 30.0));
         assert!(summary.stretched > 50.0, "{summary:?}");
+    }
+
+    #[test]
+    fn the_slewed_oracle_takes_no_more_memory_than_it_may() {
+        let mut delays = vec![0.0; MAX_TABLE / MAX_LEVELS + 1];
+        delays[1] = 1e6;
+        assert!(slewed(&trace(&delays), 10.0).is_none());
     }
 
     #[test]

@@ -91,7 +91,12 @@ impl SenderClock {
 ///
 /// If the buffer asks to be polled again and again without time passing: it is broken.
 pub(crate) fn run(trace: &Trace, setup: Setup) -> Run {
-    let mut player = Player::new(trace, setup);
+    run_with(trace, setup.config())
+}
+
+/// The same with any configuration.
+pub(crate) fn run_with(trace: &Trace, config: JitterConfig) -> Run {
+    let mut player = Player::new(trace, config);
     let mut unwrapper = Unwrapper::default();
     let mut clock = SenderClock::default();
     for (index, packet) in trace.packets.iter().enumerate() {
@@ -125,10 +130,10 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    fn new(trace: &'a Trace, setup: Setup) -> Self {
+    fn new(trace: &'a Trace, config: JitterConfig) -> Self {
         Self {
             trace,
-            buffer: JitterBuffer::new(setup.config()),
+            buffer: JitterBuffer::new(config),
             start: Instant::now(),
             first_us: trace.packets[0].arrival_us,
             markers: Vec::with_capacity(trace.packets.len()),

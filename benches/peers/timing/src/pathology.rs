@@ -14,6 +14,8 @@ pub(crate) struct Case {
     pub(crate) trace: Trace,
     /// Maximum delay given to the systems, in ms; 0 is none.
     pub(crate) cap_ms: u32,
+    /// Where it goes wrong, in ms of media time, if that is one place.
+    event_ms: Option<f64>,
 }
 
 /// What a case came to, system by system.
@@ -21,7 +23,7 @@ pub(crate) struct CaseResult {
     pub(crate) name: String,
     pub(crate) trace: Trace,
     pub(crate) systems: Vec<(&'static str, Summary, Run)>,
-    /// Whether ours gave the same markers at every offset around the wraps.
+    /// Whether ours gave the same markers and reports wherever the numbers wrapped.
     pub(crate) same_at_wraps: bool,
 }
 
@@ -62,9 +64,9 @@ fn one(case: Case, peers: &Peers) -> CaseResult {
         setup.min_delay_ms = MIN_MS;
     }
     let ours = ours::run(trace, setup);
-    let same_at_wraps = (0..WRAP_OFFSETS).all(|n| {
-        let wrapped = around_wraps(trace, n);
-        ours::run(&wrapped, setup).markers == ours.markers
+    let same_at_wraps = wraps(trace, case.event_ms).all(|wrapped| {
+        let run = ours::run(&wrapped, setup);
+        run.markers == ours.markers && run.reported == ours.reported
     });
     let mut runs = vec![(OURS, ours)];
     runs.extend(peers.libwebrtc(trace, 0, case.cap_ms).map(|run| (NETEQ, run)));
@@ -74,6 +76,23 @@ fn one(case: Case, peers: &Peers) -> CaseResult {
     CaseResult { name: case.name, trace: case.trace, systems, same_at_wraps }
 }
 
+/// The same packets with other numbers: early in the stream, and around the event, where the
+/// two wrap at one packet, and as far before it as behind it.
+fn wraps(trace: &Trace, event_ms: Option<f64>) -> impl Iterator<Item = Trace> {
+    let early = (0..WRAP_OFFSETS).map(move |offset| around_wraps(trace, offset));
+    let event = event_ms
+        .and_then(|event_ms| trace.packets.iter().position(|packet| packet.media_ms >= event_ms));
+    let near = event.into_iter().flat_map(move |event| {
+        let last = trace.packets.len() - 1;
+        (0..=2 * AROUND_EVENT).flat_map(move |offset| {
+            let at = |offset: usize| (event + offset).saturating_sub(AROUND_EVENT).min(last);
+            let (here, mirrored) = (at(offset), at(2 * AROUND_EVENT - offset));
+            [wrapping_at(trace, here, here), wrapping_at(trace, here, mirrored)]
+        })
+    });
+    early.chain(near)
+}
+
 /// The same packets with the first sequence number and timestamp `offset` in 64 before
 /// their wraps: they fall early in the stream, one or both at a time.
 fn around_wraps(trace: &Trace, offset: u16) -> Trace {
@@ -81,6 +100,18 @@ fn around_wraps(trace: &Trace, offset: u16) -> Trace {
     let seq = 0_u16.wrapping_sub(offset).wrapping_sub(first.wire_seq);
     let step = trace.packet_samples();
     let ticks = 0_u32.wrapping_sub(u32::from(offset) * step / 3).wrapping_sub(first.wire_ts);
+    moved(trace, seq, ticks)
+}
+
+/// The same packets with the sequence number 0 at the one of index `seq_at`, and the
+/// timestamp 0 at that of `ts_at`.
+fn wrapping_at(trace: &Trace, seq_at: usize, ts_at: usize) -> Trace {
+    let seq = 0_u16.wrapping_sub(trace.packets[seq_at].wire_seq);
+    moved(trace, seq, 0_u32.wrapping_sub(trace.packets[ts_at].wire_ts))
+}
+
+/// The same packets with so much more in their numbers.
+fn moved(trace: &Trace, seq: u16, ticks: u32) -> Trace {
     let mut wrapped = trace.clone();
     for packet in &mut wrapped.packets {
         packet.wire_seq = packet.wire_seq.wrapping_add(seq);
@@ -94,7 +125,7 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name: &str, packets: Vec<Packet>, cap_ms: u32| {
         let trace = Trace::new(name, packets, Some(20.0));
-        cases.push(Case { name: name.to_owned(), trace, cap_ms });
+        cases.push(Case { name: name.to_owned(), trace, cap_ms, event_ms: None });
     };
 
     add(CLEAN, steady(), 0);
@@ -164,6 +195,17 @@ fn cases() -> Vec<Case> {
         add(&format!("drift {ppm:+} ppm"), drifting(&mut random, f64::from(ppm)), 0);
     }
     add(CAP, heavy(&mut random), CAP_MS);
+    for case in &mut cases {
+        case.event_ms = match case.name.as_str() {
+            STEP | "1 s outage" | "sequence +20,000" | "sequence −20,000" | "SSRC change" => {
+                Some(STEP_AT_MS)
+            }
+            // The first packet after the first silence.
+            "DTX gaps" => Some(7_000.0),
+            CAP => Some(10_000.0),
+            _ => None,
+        };
+    }
     cases
 }
 
@@ -211,7 +253,10 @@ const COUNT: usize = 3_000;
 /// Two minutes: ±500 ppm are 60 ms by then.
 const DRIFT_COUNT: usize = 6_000;
 
-/// Offsets of the wraps that ours is run at.
+/// Packets before and behind an event at which the numbers wrap.
+const AROUND_EVENT: usize = 32;
+
+/// Offsets of the wraps that ours is run at early in the stream.
 const WRAP_OFFSETS: u16 = 64;
 
 const SEED: u64 = 64;
@@ -249,6 +294,33 @@ mod tests {
             assert_eq!(seqs.clone().min(), Some(0));
             assert_eq!(seqs.max(), Some(u16::MAX));
             assert_eq!(wrapped.truth.sent, case.trace.truth.sent);
+        }
+    }
+
+    #[test]
+    fn the_numbers_wrap_at_every_packet_around_an_event() {
+        let cases = cases();
+        let events: Vec<_> = cases.iter().filter(|case| case.event_ms.is_some()).collect();
+        assert_eq!(events.len(), 7);
+        for case in events {
+            let trace = &case.trace;
+            let event_ms = case.event_ms.unwrap();
+            let event = trace.packets.iter().position(|packet| packet.media_ms >= event_ms);
+            let event = event.unwrap();
+            let near: Vec<Trace> =
+                wraps(trace, case.event_ms).skip(usize::from(WRAP_OFFSETS)).collect();
+            assert_eq!(near.len(), 130);
+            for at in event - AROUND_EVENT..=event + AROUND_EVENT {
+                let zero = |trace: &&Trace| trace.packets[at].wire_seq == 0;
+                assert!(near.iter().filter(zero).count() >= 2, "{}: {at}", case.name);
+                let both = |trace: &Trace| {
+                    trace.packets[at].wire_seq == 0 && trace.packets[at].wire_ts == 0
+                };
+                assert!(near.iter().any(both), "{}: {at}", case.name);
+            }
+            for wrapped in &near {
+                assert_eq!(wrapped.truth.sent, trace.truth.sent);
+            }
         }
     }
 

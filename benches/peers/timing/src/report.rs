@@ -44,7 +44,8 @@ impl Report {
     }
 
     fn defaults(&self, text: &mut String) {
-        line(text, "Default points: delay over the trace's minimum in ms, the rest in % of time");
+        line(text, "Base points: delay over the trace's minimum in ms, the rest in % of time");
+        line(text, "ours: minimum delay 0, maximum 2 s, the rest as the library has it");
         for result in &self.results {
             let kind = if result.trace.judged { "judged" } else { "generated, not judged" };
             let packets = result.trace.packets.len();
@@ -53,6 +54,7 @@ impl Report {
             for default in &result.defaults {
                 line(text, &format!("{:<16}{}", default.system, summary_row(&default.summary)));
             }
+            result.notes.iter().for_each(|note| line(text, note));
         }
     }
 
@@ -197,6 +199,7 @@ fn trace_json(result: &TraceResult) -> Json {
         ("packet_ms", Json::Number(result.trace.packet_ms)),
         ("systems", Json::Object(systems.collect())),
         ("curves", Json::Object(curves.collect())),
+        ("notes", Json::List(result.notes.iter().map(|note| Json::text(note)).collect())),
     ])
 }
 

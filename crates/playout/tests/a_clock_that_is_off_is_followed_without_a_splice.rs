@@ -5,7 +5,7 @@
 mod speech;
 
 use paceline_playout::{PlayoutRate, Resampler, SourceStats, Verdict};
-use speech::{ANN, BOB, EVE, Sender, bends, new_stage, run, speech, stats};
+use speech::{ANN, BOB, EVE, Sender, bends, go_on, new_stage, run, speech, stats};
 
 /// Ticks in a second.
 const SECOND: u64 = 50;
@@ -231,6 +231,33 @@ fn what_the_jitter_buffer_releases_faster_is_shortened_and_not_queued() {
         assert!((6_500..=12_500).contains(&stretched), "{stretch}: {after:?}");
         assert_eq!((after.underruns, after.samples_dropped), (0, 0), "{stretch}: {after:?}");
         assert!(after.queue_level < 40 * 48, "{stretch}: {after:?}");
+    }
+}
+
+/// What the level had found by then is not added to what is told.
+#[test]
+fn a_drift_that_is_told_late_does_not_overshoot() {
+    let talk = speech();
+    // After 20 s the level has found the drift, but still pulls by what it moved.
+    for (ppm, told_at, overshoot) in
+        [(2_000.0, 20, 1.5), (-2_000.0, 20, 1.5), (2_000.0, 60, 1.2), (-2_000.0, 60, 1.2)]
+    {
+        let (mut stage, start) = new_stage(&[ANN, BOB]);
+        let mut senders = [Sender::new(ANN, talk.clone(), ppm, 3.0, 5.0)];
+        run(&mut stage, start, &mut senders, told_at * SECOND, |_, _, _, _| {});
+        let before = stats(&stage, ANN);
+        let now = start + std::time::Duration::from_secs(told_at);
+        let rate = PlayoutRate { drift_ppm: ppm, stretch: 0.0 };
+        assert_eq!(stage.set_playout_rate(now, ANN, rate), Verdict::Accepted);
+        let mut most = 0.0_f64;
+        go_on(&mut stage, start, &mut senders, told_at * SECOND, 60 * SECOND, |stage| {
+            most = most.max(f64::from(stats(stage, ANN).rate_ppm) * ppm.signum());
+        });
+        let after = stats(&stage, ANN);
+        let case = format!("{ppm}: {most}, {before:?}, {after:?}");
+        assert!(most <= overshoot * ppm.abs(), "{case}");
+        assert_eq!(after.samples_concealed, before.samples_concealed, "{case}");
+        assert_eq!(after.samples_dropped, before.samples_dropped, "{case}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the resampler adds to a tone, and how exactly it counts.
+//! What the resampler adds to a tone, and that it counts within half a frame a day.
 
 use paceline_playout::{Resampled, Resampler};
 use proptest::prelude::*;

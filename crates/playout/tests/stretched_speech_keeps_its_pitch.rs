@@ -129,3 +129,36 @@ proptest! {
         }
     }
 }
+
+/// What could not be cut for want of sound is not all cut when there is some.
+#[test]
+fn what_was_asked_of_an_empty_queue_is_not_paid_back_at_once() {
+    let (talk, mut block) = (speech(), [0.0; 960]);
+    for stretch in [0.05, Stretcher::MAX_STRETCH] {
+        let mut stretcher = Stretcher::new(19_200);
+        stretcher.set_stretch(stretch);
+        let mut frames = talk.chunks_exact(960).cycle();
+        let mut tick = |stretcher: &mut Stretcher| {
+            let frame = frames.next().expect("round and round");
+            assert_eq!(stretcher.push(frame), 960);
+            stretcher.pull(&mut block)
+        };
+        for _ in 0..500 {
+            assert_eq!(tick(&mut stretcher), 960);
+        }
+        assert_eq!(stretcher.removed(), 0, "there was nothing to cut from");
+
+        // 200 ms more.
+        for frame in talk.chunks_exact(960).take(10) {
+            assert_eq!(stretcher.push(frame), 960);
+        }
+        for ticks in 1..=100 {
+            assert_eq!(tick(&mut stretcher), 960);
+            // 26 ms of before, and then no more than is asked for.
+            let most = 1_248.0 + stretch * 960.0 * f64::from(ticks);
+            let removed = stretcher.removed();
+            assert!(removed as f64 <= most, "{stretch}: {removed} in {ticks} ticks");
+        }
+        assert!(stretcher.removed() > 3_000, "{stretch}: {}", stretcher.removed());
+    }
+}

@@ -11,7 +11,7 @@ use paceline_types::{PeerId, Signal, StreamId, StreamKey};
 use crate::node::{Joining, Node, Wires};
 use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
 use crate::switchboard::Switchboard;
-use crate::{Network, Random, WorldConfig, epoch};
+use crate::{Network, Random, WorldConfig, epoch, voice};
 
 /// A node of a [`World`], in the order they joined.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,22 +61,42 @@ impl World {
     }
 
     /// Somebody comes in.
+    ///
+    /// # Panics
+    ///
+    /// If 30 have joined already, whether they are still there or not: there are
+    /// tones for no more, and his would be taken for those of the first. So do
+    /// [`join_with_clock`](Self::join_with_clock) and
+    /// [`join_to_host`](Self::join_to_host).
     pub fn join(&mut self, name: &str) -> NodeId {
         self.add(name, false, 0)
     }
 
     /// Somebody comes in whose camera and microphone run `ppm` fast, or slow if it
     /// is negative.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](Self::join) does.
     pub fn join_with_clock(&mut self, name: &str, ppm: i32) -> NodeId {
         self.add(name, false, ppm)
     }
 
     /// Somebody comes in who hosts if nobody else does.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](Self::join) does.
     pub fn join_to_host(&mut self, name: &str) -> NodeId {
         self.add(name, true, 0)
     }
 
     fn add(&mut self, name: &str, host: bool, clock_ppm: i32) -> NodeId {
+        let senders = voice::SENDERS;
+        assert!(
+            self.nodes.len() < senders as usize,
+            "{name} is one too many: there are tones for {senders} joins to a world"
+        );
         let now = self.now;
         let conn = self.switchboard.open(now);
         let (session, stage) = self.config.node();
@@ -286,3 +306,19 @@ impl World {
 /// Turns at one instant: an answer may be due at once, and one to that, but not
 /// for ever.
 const MAX_TURNS: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "tones for 30 joins")]
+    fn the_thirty_first_join_is_refused_for_he_would_sing_as_the_first() {
+        let mut world = World::new(WorldConfig::default());
+        for _ in 0..30 {
+            let _ = world.join("one of many");
+        }
+        assert_eq!(world.nodes.len(), 30);
+        let _ = world.join("cal");
+    }
+}

@@ -14,6 +14,18 @@ fn a_call_of_three_survives_a_bad_network() {
     let report = world.report();
     println!("{report}seed {}, digest {:016x}", report.seed, report.digest());
 
+    for of in [ben, cal] {
+        let stage = world.source_stats(ann, of).expect("he is on the stage");
+        println!("{stage:?}");
+        // Measured, and half as much again, of 28.8 million samples: 324, 74,420, 51 and
+        // 161,860. What is sent again after a timeout leaves a hole, and then comes
+        // with all that waited for it.
+        assert!(stage.samples_dropped <= 486, "{stage:?}");
+        assert!(stage.samples_concealed <= 111_600, "{stage:?}");
+        assert!(stage.underruns <= 77, "{stage:?}");
+        assert!(stage.samples_stretched <= 242_800, "{stage:?}");
+        assert_eq!(stage.samples_repaired, 0, "{stage:?}");
+    }
     for us in [ann, ben, cal] {
         let node = report.node(us);
         let who = &node.name;
@@ -37,9 +49,10 @@ fn a_call_of_three_survives_a_bad_network() {
             }
             // A seam of stretched sound blurs when it was captured: it may seem earlier,
             // or not be known.
+            // Measured: 1, 29,841 and 376; half as much again, or of what lacks of 30,000.
             assert!(it.sounds.out_of_order <= 3, "{whom} at {who}: {:?}", it.sounds);
-            assert!(it.sounds.frames >= 29_000, "{whom} at {who}: {:?}", it.sounds);
-            assert!(it.sounds.missing <= 1_000, "{whom} at {who}: {:?}", it.sounds);
+            assert!(it.sounds.frames >= 29_760, "{whom} at {who}: {:?}", it.sounds);
+            assert!(it.sounds.missing <= 564, "{whom} at {who}: {:?}", it.sounds);
 
             // Two links with a jitter buffer each, or one. What is sent again after a
             // timeout comes 400 ms late and is played all the same.
@@ -51,7 +64,8 @@ fn a_call_of_three_survives_a_bad_network() {
             // A picture waits for the next one of the mix, 67 ms at most. One that is
             // sent again after a timeout is late alone: the sound does not wait.
             assert!(it.skew.p95 < ms(67), "{whom} at {who}: {:?}", it.skew);
-            assert!(it.skew.max < ms(250), "{whom} at {who}: {:?}", it.skew);
+            // 116 ms measured, and half as much again.
+            assert!(it.skew.max < ms(174), "{whom} at {who}: {:?}", it.skew);
         }
     }
 }

@@ -51,9 +51,11 @@ fn who_comes_late_is_in_and_who_leaves_is_out() {
         assert_eq!(end.node(us).errors, 0);
         for them in [ann, cal, dan].into_iter().filter(|&them| them != us) {
             let (before, it) = (&after.node(us).perceived[&them], &end.node(us).perceived[&them]);
-            assert!(it.sounds.frames - before.sounds.frames > 445, "{before:?} {it:?}");
+            // Of 450; where sound is stretched it cannot be told when it was captured.
+            assert!(it.sounds.frames - before.sounds.frames > 425, "{before:?} {it:?}");
             assert!(it.pictures.frames - before.pictures.frames > 132, "{before:?} {it:?}");
-            assert_eq!(it.sounds.out_of_order + it.pictures.out_of_order, 0, "{it:?}");
+            assert_eq!(it.pictures.out_of_order, 0, "{it:?}");
+            assert!(it.sounds.out_of_order <= 1, "{it:?}");
         }
     }
     assert!(!world.is_connected(ann, ben) && world.is_connected(ann, dan));

@@ -43,8 +43,10 @@ fn a_cut_link_is_noticed_after_five_seconds_and_redialled_when_it_heals() {
     }
 }
 
-/// Not a frame comes later, or not at all, for those who had nothing cut. The
-/// network draws no dice here, for more packets to one peer would shift them.
+/// For those who had nothing cut every count and time of the pictures is the same, the
+/// counts of the sound are to one in a hundred, and p50 and p95 of its latency and of
+/// the skew to 5 ms: what `Perceived::resembles` compares. The network draws no dice
+/// here, for more packets to one peer would shift them.
 #[test]
 fn the_others_do_not_notice() {
     let steady = LinkConfig::wan().jitter(Duration::ZERO).loss(0.0);

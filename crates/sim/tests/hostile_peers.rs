@@ -1,5 +1,7 @@
 //! One member does what he should not; the call of the others goes on, mostly the
-//! same to the microsecond.
+//! same as far as `Perceived::resembles` tells: every count and time of the pictures,
+//! and of the sound the counts to one in a hundred, and p50 and p95 of latency and
+//! skew to 5 ms.
 
 use std::time::Duration;
 
@@ -118,8 +120,8 @@ fn a_peer_that_stops_in_mid_packet_disturbs_nobody() {
     let report = world.report();
     assert_eq!(report.node(ann).errors, 0);
     assert!(!report.node(ben).showing.contains(&cal), "his tile is gone");
-    // That he is gone is told, which shifts the dice of the network: not the same
-    // to the microsecond, then, but no worse.
+    // That he is gone is told, which shifts the dice of the network: other packets are
+    // late, then, and it does not resemble, but is no worse.
     let (peaceful, same) = call(WAN, |_, _| {});
     let expected = undisturbed(&peaceful.report(), same);
     for (ours, peace) in undisturbed(&report, nodes).iter().zip(&expected) {

@@ -78,10 +78,13 @@ impl RateControl {
 
     pub(crate) fn set(&mut self, rate: PlayoutRate) {
         let within = |x: f64, most: f64| if x.is_nan() { 0.0 } else { x.clamp(-most, most) };
-        self.asked = PlayoutRate {
-            drift_ppm: within(rate.drift_ppm, MAX_RATE * 1e6),
-            stretch: within(rate.stretch, MAX_STRETCH),
-        };
+        let drift_ppm = within(rate.drift_ppm, MAX_RATE * 1e6);
+        // What is told now and was learned before is one drift, not two.
+        let told = (drift_ppm - self.asked.drift_ppm) * 1e-6;
+        if told * self.integral > 0.0 {
+            self.integral -= told.signum() * told.abs().min(self.integral.abs());
+        }
+        self.asked = PlayoutRate { drift_ppm, stretch: within(rate.stretch, MAX_STRETCH) };
     }
 
     /// Starts anew, after a silence. What is known of the clock stays.

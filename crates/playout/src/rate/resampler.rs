@@ -5,9 +5,9 @@ use super::taps::{self, PHASE_BITS, Phase, TAPS};
 /// Plays mono sound faster or slower by up to 1 %.
 ///
 /// A polyphase windowed sinc of 32 taps. Where the next output frame lies between
-/// the input frames is kept in 32.32 fixed point, so counting is exact: what is
-/// read after any number of frames follows from the ratio by integers alone, and
-/// the ratio itself is off by at most 2⁻³³, half a frame in 24 hours.
+/// the input frames is kept in 32.32 fixed point: what is read follows from the ratio
+/// by integers alone, and the ratio is off by at most 2⁻³³. So what is read is within
+/// half a frame of the ratio asked for in 24 hours.
 ///
 /// A change of ratio is slewed, by about 1 ppm in each frame, and the place never
 /// jumps, so no change is a click. At exactly one, and as long as it never was

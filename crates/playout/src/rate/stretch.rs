@@ -12,8 +12,9 @@ use super::pitch::{self, LONGEST, Side};
 /// to lengthen, until it is 5 ms, and it does so in advance.
 ///
 /// Nothing is held back for it: sound that is queued can be taken at once, and
-/// where there is too little of it to compare, nothing is stretched. After
-/// [`new`](Self::new) it does not allocate.
+/// where there is too little of it to compare, nothing is stretched. Of what was
+/// asked for meanwhile, 26 ms are made up for later, at once if need be; the rest is
+/// forgotten. After [`new`](Self::new) it does not allocate.
 ///
 /// ```
 /// use paceline_playout::Stretcher;
@@ -142,7 +143,9 @@ impl Stretcher {
             block[taken..taken + next].copy_from_slice(&self.line[self.read..self.read + next]);
             self.read += next;
             self.rest -= next;
-            self.debt += self.stretch * next as f64;
+            // Else it would grow while nothing can be taken out, and be paid at once
+            // when something can.
+            self.debt = (self.debt + self.stretch * next as f64).clamp(-MAX_DEBT, MAX_DEBT);
             taken += next;
         }
         taken
@@ -250,6 +253,11 @@ const MOST_AHEAD: usize = 480;
 
 /// 25 ms: over that any place is good enough. A vowel or a pause comes sooner.
 const MOST_OWED: usize = 1_200;
+
+/// 26 ms: what is owed when any place is good enough, and what is added until the
+/// next look at the largest stretch. So where there is sound to cut it is not
+/// reached.
+const MAX_DEBT: f64 = MOST_OWED as f64 + REST as f64 * Stretcher::MAX_STRETCH;
 
 /// The likeness that a place must have at first. 0.9 is what NetEQ asks for
 /// (libwebrtc, `accelerate.h`).

@@ -121,9 +121,37 @@ pub(crate) fn run(
     start: Instant,
     senders: &mut [Sender],
     ticks: u64,
+    heard: impl FnMut(u64, SenderId, &[f32], &Stage),
+) {
+    run_from(stage, start, senders, 0, ticks, heard);
+}
+
+/// Goes on for `ticks` more after the first `begin`; calls back after each.
+pub(crate) fn go_on(
+    stage: &mut Stage,
+    start: Instant,
+    senders: &mut [Sender],
+    begin: u64,
+    ticks: u64,
+    mut after: impl FnMut(&Stage),
+) {
+    let mut last = None;
+    run_from(stage, start, senders, begin, ticks, |tick, _, _, stage| {
+        if last.replace(tick) != Some(tick) {
+            after(stage);
+        }
+    });
+}
+
+fn run_from(
+    stage: &mut Stage,
+    start: Instant,
+    senders: &mut [Sender],
+    begin: u64,
+    ticks: u64,
     mut heard: impl FnMut(u64, SenderId, &[f32], &Stage),
 ) {
-    for tick in 0..ticks {
+    for tick in begin..begin + ticks {
         let at_ms = tick as f64 * 20.0;
         for sender in &mut *senders {
             while sender.next_at <= at_ms {

@@ -2,8 +2,9 @@
 //!
 //! [`JitterBuffer`] takes the frames of one stream as they come, in any order, and
 //! releases them in order, each when it is due. [`StreamSync`] makes the sound and
-//! the picture of one participant due together. The payload is anything; nothing
-//! here knows a codec, a clock or a socket.
+//! the picture of one participant due together. [`Aligner`] gives out frames of several
+//! participants side by side. The payload is anything; nothing here knows a codec, a
+//! clock or a socket.
 //!
 //! # Example
 //!
@@ -27,8 +28,10 @@
 //!
 //! # Where to start reading
 //!
-//! [`JitterBuffer`] is the machine; `transit` below it follows the network's delay;
-//! [`StreamSync`] stands beside it.
+//! [`JitterBuffer`] is the machine. Below it `stream.rs` says where a unit belongs and
+//! when it is due, `delay.rs` how long to wait, `timeline.rs` what a jump of the sender
+//! means; `ring.rs` holds the units. [`StreamSync`] and [`Aligner`] stand beside it, in
+//! `sync/`. `docs/TIMING.md` derives it all.
 
 mod buffer;
 mod config;

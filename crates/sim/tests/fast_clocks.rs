@@ -5,7 +5,7 @@ use std::time::Duration;
 use paceline_sim::{LinkConfig, NodeId, World, WorldConfig};
 
 /// At 500 ppm, ten minutes have 300 ms of sound more than they should. What is heard
-/// is as old as in the first minute, nothing was cut, and the queue of the host is as
+/// is as old as in the first minute, nothing was cut or made up, and the queue of the host is as
 /// long as that of somebody whose clock is right.
 #[test]
 fn a_fast_clock_neither_drifts_nor_glitches_in_ten_minutes() {
@@ -36,8 +36,9 @@ fn hears_no_difference(ppm: i32, minutes: u64) {
         let stage = world.source_stats(ann, of).expect("he is on the stage");
         println!("{stage:?}");
         assert_eq!(stage.samples_dropped, 0, "{stage:?}");
-        // While the delay of a jitter buffer grows, a queue may lack some milliseconds.
-        assert!(stage.underruns <= 1 && stage.samples_concealed < 480, "{stage:?}");
+        // While the delay of a jitter buffer grows, the queue of a slow clock lacks 2 ms once.
+        let most = if ppm > 0 { 0 } else { 150 };
+        assert!(stage.samples_concealed <= most, "{stage:?}");
         assert!(stage.queue_level < 3 * 960, "{stage:?}");
         // A fifth of a second in a minute: what the jitter buffer's delay moves.
         assert!(stage.samples_stretched < 9_600 * minutes, "{stage:?}");

@@ -127,7 +127,7 @@ impl Perceived {
         self.pictures == other.pictures
             && ours.frames.abs_diff(theirs.frames) <= few
             && ours.missing.abs_diff(theirs.missing) <= few
-            && ours.out_of_order.abs_diff(theirs.out_of_order) <= few
+            && ours.out_of_order == theirs.out_of_order
             && resemble(&ours.latency, &theirs.latency)
             && resemble(&self.skew, &other.skew)
     }

@@ -205,8 +205,9 @@ impl Fnv {
 /// Of sound.
 const FRAME: Duration = Duration::from_millis(20);
 
-/// What is made up repeats what was heard: 60 ms of it at most, and the seam.
-const REPEATED: Duration = Duration::from_millis(80);
+/// For up to 60 ms what is made up repeats a pitch period of up to 16 ms, and fades, and
+/// a mark is read from 20 ms: so much earlier may it seem than what was heard before.
+const REPEATED: Duration = Duration::from_millis(96);
 
 /// Layouts that are ahead of the picture that is shown: they come ten times a
 /// second, and the pictures at most some seconds behind.

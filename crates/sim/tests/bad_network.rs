@@ -50,7 +50,7 @@ fn a_call_of_three_survives_a_bad_network() {
             // A seam of stretched sound blurs when it was captured: it may seem earlier,
             // or not be known.
             // Measured: 1, 29,841 and 376; half as much again, or of what lacks of 30,000.
-            assert!(it.sounds.out_of_order <= 3, "{whom} at {who}: {:?}", it.sounds);
+            assert!(it.sounds.out_of_order <= 1, "{whom} at {who}: {:?}", it.sounds);
             assert!(it.sounds.frames >= 29_760, "{whom} at {who}: {:?}", it.sounds);
             assert!(it.sounds.missing <= 564, "{whom} at {who}: {:?}", it.sounds);
 

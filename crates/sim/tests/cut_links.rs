@@ -60,11 +60,15 @@ fn the_others_do_not_notice() {
         world.run_for(Duration::from_secs(10));
         let report = world.report();
         assert!(world.is_connected(ann, cal));
-        [(ann, ben), (ben, ann), (ben, ben)]
-            .map(|(us, them)| report.node(us).perceived[&them].clone())
+        let perceived = [(ann, ben), (ben, ann), (ben, ben)]
+            .map(|(us, them)| report.node(us).perceived[&them].clone());
+        (perceived, world.sound_stats(ann, ben), world.source_stats(ann, ben))
     });
-    assert!(calls[0][0].sounds.frames > 1_900);
-    for (whole, cut) in calls[0].iter().zip(&calls[1]) {
+    let [(whole, received, played), (cut, received_too, played_too)] = calls;
+    assert!(whole[0].sounds.frames > 1_900);
+    // What the host got of him, and what it made of that, is the same to the sample.
+    assert_eq!((received, played), (received_too, played_too));
+    for (whole, cut) in whole.iter().zip(&cut) {
         assert!(whole.resembles(cut), "{whole:?} {cut:?}");
     }
 }

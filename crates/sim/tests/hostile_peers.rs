@@ -39,6 +39,11 @@ fn assert_undisturbed(link: LinkConfig, world: &World, nodes: [NodeId; 3]) {
     let (peaceful, same) = call(link, |_, _| {});
     let expected = undisturbed(&peaceful.report(), same);
     assert!(expected[0].sounds.frames > 950, "{expected:?}");
+    // What the host got of him, and what it made of that, is the same to the sample.
+    let of_ben = |world: &World, [ann, ben, _]: [NodeId; 3]| {
+        (world.sound_stats(ann, ben), world.source_stats(ann, ben))
+    };
+    assert_eq!(of_ben(world, nodes), of_ben(&peaceful, same));
     for (ours, peace) in undisturbed(&world.report(), nodes).iter().zip(&expected) {
         assert!(ours.resembles(peace), "{ours:?} {peace:?}");
     }

@@ -240,7 +240,11 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
         while start < self.streams.len() {
             let group = self.group_of(start);
             start = group.end;
-            self.align(group, now);
+            // Each in its own time: what others send moves nothing here.
+            let due = |stream: &Stream<S, G>| self.deadline(stream).is_some_and(|at| at <= now);
+            if self.streams[group.clone()].iter().any(due) {
+                self.align(group, now);
+            }
         }
     }
 
@@ -283,15 +287,18 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
     /// When something moves next, if something is to.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let stale_after = nanos::span(self.config.stale_after);
-        let next = |stream: &Stream<S, G>| match stream.live(self.now, &self.config) {
-            _ if stream.order.error != 0 => Some(self.now + TICK),
+        let next = self.streams.iter().filter_map(|stream| self.deadline(stream)).min()?;
+        self.origin?.checked_add(nanos::duration(next))
+    }
+
+    /// When a stream moves next, or is not live any more.
+    fn deadline(&self, stream: &Stream<S, G>) -> Option<i64> {
+        match stream.live(self.now, &self.config) {
+            _ if stream.order.error != 0 => Some(stream.order.moved_at.saturating_add(TICK)),
             None if stream.order.company == 0 => None,
             None => Some(self.now),
-            Some(place) => Some(place.at.saturating_add(stale_after)),
-        };
-        let next = self.streams.iter().filter_map(next).min()?;
-        self.origin?.checked_add(nanos::duration(next))
+            Some(place) => Some(place.at.saturating_add(nanos::span(self.config.stale_after))),
+        }
     }
 
     /// The delay that a stream's jitter buffer must keep at least, to the nanosecond;

@@ -80,7 +80,8 @@ pub(super) struct Order {
     pub(super) company: usize,
     /// When the first frame will be played; until then nothing is heard of a change.
     pub(super) starts: Option<i64>,
-    moved_at: i64,
+    /// When it moved last.
+    pub(super) moved_at: i64,
     /// Whether it was moving then.
     moved: bool,
 }

@@ -47,8 +47,13 @@ fn a_signal_is_type_136() {
     let answer = Control::Signal(Signal::Answer { sdp: sdp() });
     assert_bytes(answer, 136, "ac295d2f", "02 763d300d0a");
     let (candidate, mid) = ("cand".to_owned(), "0".to_owned());
-    let candidate = Control::Signal(Signal::Candidate { candidate, mid, mline_index: 0 });
-    assert_bytes(candidate, 136, "a4e8c700", "03 0000 0001 30 63616e64");
+    let candidate = Control::Signal(Signal::Candidate {
+        candidate,
+        mid,
+        mline_index: 0,
+        ufrag: "uf".to_owned(),
+    });
+    assert_bytes(candidate, 136, "8cdd6ee6", "03 0000 0001 30 0002 7566 63616e64");
 }
 
 #[test]

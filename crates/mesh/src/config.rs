@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use paceline_framing::{InterleaverConfig, ReassemblyConfig};
 
+use crate::Topology;
+
 /// How many peers, how long each step may take, how much may wait.
 ///
 /// ```
@@ -13,6 +15,7 @@ use paceline_framing::{InterleaverConfig, ReassemblyConfig};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
+    pub(crate) topology: Topology,
     pub(crate) max_peers: usize,
     pub(crate) max_message: usize,
     pub(crate) open_timeout: Duration,
@@ -24,7 +27,21 @@ pub struct MeshConfig {
 }
 
 impl MeshConfig {
-    /// Peers at a time. Defaults to 32, a star around a host.
+    /// The bounds of a node in a room of this shape: those of
+    /// [`default`](Self::default), with the topology's own cap on peers.
+    #[must_use]
+    pub fn new(topology: Topology) -> Self {
+        Self { topology, max_peers: topology.max_peers(), ..Self::default() }
+    }
+
+    /// The shape of the room.
+    #[must_use]
+    pub const fn topology(&self) -> Topology {
+        self.topology
+    }
+
+    /// Peers at a time. Defaults to what the topology allows
+    /// ([`Topology::max_peers`]): 31 in a star around a host.
     ///
     /// At the cap a new peer is refused; nobody is evicted for it.
     #[must_use]
@@ -94,7 +111,8 @@ impl MeshConfig {
 impl Default for MeshConfig {
     fn default() -> Self {
         Self {
-            max_peers: 32,
+            topology: Topology::Star,
+            max_peers: Topology::Star.max_peers(),
             max_message: 16_384,
             open_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(1),

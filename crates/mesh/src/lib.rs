@@ -60,6 +60,7 @@ mod config;
 mod io;
 mod mesh;
 mod peer;
+mod topology;
 
 pub use config::MeshConfig;
 pub use io::{CallError, Event, Identity, Output, Reason, Recipients};
@@ -67,6 +68,7 @@ pub use mesh::Mesh;
 pub use paceline_framing::{self as framing, Role};
 pub use paceline_types as types;
 pub use peer::PeerStats;
+pub use topology::{Link, Place, Topology};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

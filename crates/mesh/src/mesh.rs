@@ -181,7 +181,7 @@ impl Mesh {
                 known.open = true;
                 self.send_hello(now, peer);
             }
-            ConnectionEvent::Sent(bytes) => {
+            ConnectionEvent::Acked(bytes) => {
                 known.outstanding = known.outstanding.saturating_sub(bytes);
                 self.flush(now, peer);
             }
@@ -470,7 +470,9 @@ impl Mesh {
         }
     }
 
-    fn control_packet(&self, control: Control) -> Packet {
+    /// A control packet of ours, under our number and epoch.
+    #[must_use]
+    pub fn control_packet(&self, control: Control) -> Packet {
         Packet {
             sender: self.identity.sender,
             epoch: Some(self.epoch),

@@ -222,7 +222,7 @@ fn one_full_fragment_at_a_time_is_with_the_transport() {
     // Each one that has left lets the next one go.
     while let Some(len) = sizes.pop() {
         handed += 1;
-        mesh.handle_connection(now, peer(2), ConnectionEvent::Sent(len));
+        mesh.handle_connection(now, peer(2), ConnectionEvent::Acked(len));
         while let Some(output) = mesh.poll_output() {
             if let Output::Transmit { bytes, .. } = output {
                 sizes.insert(0, bytes.len());

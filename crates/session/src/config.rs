@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use paceline_jitter::{JitterConfig, SyncConfig};
-use paceline_mesh::MeshConfig;
+use paceline_mesh::{MeshConfig, Topology};
 
 /// The bounds of a node, most of them those of the machines it is made of.
 ///
@@ -21,11 +21,16 @@ pub struct SessionConfig {
 }
 
 impl SessionConfig {
-    /// How connections are kept.
+    /// How connections are kept, and the shape of the room
+    /// ([`MeshConfig::new`]).
     #[must_use]
     pub fn mesh(mut self, config: MeshConfig) -> Self {
         self.mesh = config;
         self
+    }
+
+    pub(crate) const fn topology(&self) -> Topology {
+        self.mesh.topology()
     }
 
     /// How long frames wait before they are played. Each of the two buffers on the

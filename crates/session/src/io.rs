@@ -49,6 +49,15 @@ pub enum Input {
         /// What.
         event: ConnectionEvent,
     },
+    /// The application has something for others (type 148 of `docs/WIRE.md`).
+    Data {
+        /// Who gets it.
+        to: Recipients,
+        /// For the application to tell one use from another.
+        channel: u16,
+        /// Bytes of its own. Who takes no packet so large (4 MiB by default) is left out.
+        data: Bytes,
+    },
     /// An encoder of ours made a frame. Its sequence number is the encoder's.
     Encoded {
         /// Who gets it; `All` unless it is a mix for one.
@@ -169,6 +178,17 @@ pub enum Event {
         peer: PeerId,
         /// His number.
         sender: SenderId,
+    },
+    /// Somebody's application has something for ours.
+    Data {
+        /// Who, by the connection it came on.
+        peer: PeerId,
+        /// His number.
+        sender: SenderId,
+        /// For the application to tell one use from another.
+        channel: u16,
+        /// As his application gave them.
+        data: Bytes,
     },
     /// A connection is down.
     Disconnected {

@@ -47,7 +47,7 @@ pub use config::SessionConfig;
 pub use io::{Event, Input, Member, Output, PathReport, Reason, Roster, SessionStats};
 pub use paceline_framing::Role;
 pub use paceline_jitter::{JitterConfig, JitterStats, SyncConfig};
-pub use paceline_mesh::{MeshConfig, PeerStats, Recipients};
+pub use paceline_mesh::{MeshConfig, PeerStats, Recipients, Topology};
 pub use paceline_types as types;
 pub use receive::ReceiveStats;
 pub use session::Session;

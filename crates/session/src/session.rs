@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use paceline_framing::{Body, ByeReason, Control, Packet, ReceptionReport, Role};
-use paceline_mesh::{self as mesh, Identity, Mesh, PeerStats};
+use paceline_mesh::{self as mesh, Identity, Link, Mesh, PeerStats, Place, Topology};
 use paceline_types::{Epoch, PeerId, SenderId, StreamId, StreamKey};
 use tracing::{debug, info};
 
@@ -42,6 +42,8 @@ struct Room {
     sender: SenderId,
     epoch: Epoch,
     host: Option<PeerId>,
+    /// Who was there when we came: whom we call in a mesh.
+    before_us: BTreeSet<PeerId>,
     members: BTreeMap<PeerId, Member>,
     /// Whose connection the owner was told of, and not of its end.
     told: BTreeSet<PeerId>,
@@ -112,6 +114,11 @@ impl Session {
             Input::MixInfo(info) if room.host == Some(self.peer) => {
                 room.mesh.broadcast_control(now, Control::MixInfo(info));
             }
+            Input::Data { to, channel, data } => {
+                let control = Control::ApplicationData { channel, data };
+                let packet = room.mesh.control_packet(control);
+                room.mesh.send(now, to, &packet);
+            }
             Input::Host { host, epoch } if epoch >= room.epoch => {
                 self.set_host(now, room, host, epoch);
             }
@@ -146,8 +153,16 @@ impl Session {
         let identity = Identity { session, peer: self.peer, sender, role };
         let mut mesh = Mesh::new(now, identity, self.config.mesh.clone());
         mesh.set_epoch(epoch);
-        let mut room =
-            Room { mesh, sender, epoch, host, members: BTreeMap::new(), told: BTreeSet::new() };
+        let before_us = members.iter().map(|member| member.peer).collect();
+        let mut room = Room {
+            mesh,
+            sender,
+            epoch,
+            host,
+            before_us,
+            members: BTreeMap::new(),
+            told: BTreeSet::new(),
+        };
         self.outputs.push_back(Output::Role { role, epoch });
         self.event(Event::HostChanged { host });
         for member in members {
@@ -160,24 +175,28 @@ impl Session {
         self.room = Some(room);
     }
 
-    /// A star: members call the host, the host expects members.
+    /// Calls or expects a member, as the topology has it.
     fn connect(&mut self, now: Instant, room: &mut Room, peer: PeerId, sender: SenderId) {
-        let result = if room.host == Some(peer) {
-            room.mesh.call(now, peer, sender)
-        } else if room.host == Some(self.peer) {
-            room.mesh.expect(now, peer, sender)
-        } else {
-            return;
+        let result = match self.link(room, peer) {
+            Some(Link::Call) => room.mesh.call(now, peer, sender),
+            Some(Link::Expect) => room.mesh.expect(now, peer, sender),
+            None => return,
         };
         if let Err(error) = result {
             self.event(Event::Refused { peer, reason: error.to_string() });
         }
     }
 
+    fn link(&self, room: &Room, them: PeerId) -> Option<Link> {
+        let place = |peer| if room.host == Some(peer) { Place::Host } else { Place::Member };
+        let was_there = room.before_us.contains(&them);
+        self.config.topology().link(place(self.peer), place(them), was_there)
+    }
+
     /// A place is free: members who found none are expected now.
     fn fill_places(&mut self, now: Instant, room: &mut Room) {
-        if room.host == Some(self.peer) {
-            for member in room.members.values() {
+        for member in room.members.values() {
+            if self.link(room, member.peer) == Some(Link::Expect) {
                 // Who is expected already, or still finds no place, stays as he is.
                 let _ = room.mesh.expect(now, member.peer, member.sender);
             }
@@ -188,7 +207,8 @@ impl Session {
         let changed = host != room.host;
         room.epoch = epoch;
         room.mesh.set_epoch(epoch);
-        if !changed {
+        // In a mesh nothing hangs on who is host.
+        if !changed || self.config.topology() == Topology::Mesh {
             return;
         }
         info!(?host, %epoch, "the host changed");
@@ -314,6 +334,9 @@ impl Session {
                     self.stats.unknown_stream += 1;
                 }
             }
+            Body::Control(Control::ApplicationData { channel, data }) => {
+                self.event(Event::Data { peer, sender: packet.sender, channel, data });
+            }
             Body::Control(Control::KeyframeRequest { stream })
                 if stream == self.video_for_peers(room) =>
             {
@@ -387,14 +410,15 @@ impl Session {
 
     /// The picture that peers get of us: the mix if we make it.
     fn video_for_peers(&self, room: &Room) -> StreamId {
-        match self.role(room.host) {
-            Role::Host => StreamId::MIX_VIDEO,
+        match (self.config.topology(), self.role(room.host)) {
+            (Topology::Star, Role::Host) => StreamId::MIX_VIDEO,
             _ => StreamId::VIDEO,
         }
     }
 
     fn role(&self, host: Option<PeerId>) -> Role {
-        if host == Some(self.peer) { Role::Host } else { Role::Member }
+        let hosts = host == Some(self.peer) && self.config.topology() != Topology::Mesh;
+        if hosts { Role::Host } else { Role::Member }
     }
 
     fn event(&mut self, event: Event) {

@@ -21,6 +21,8 @@ pub const MAX_CANDIDATES: usize = 32;
 pub const MAX_CANDIDATE: usize = 1 << 10;
 /// Bytes of a media identification tag (`mid`, RFC 5888 §4); browsers use one or two.
 pub const MAX_MID: usize = 32;
+/// Bytes of the username fragment of a candidate (RFC 8839 §5.4: 4 to 256).
+pub const MAX_UFRAG: usize = 256;
 /// Characters of a member's name.
 pub const MAX_NAME: usize = 64;
 /// Characters of a room's name.
@@ -75,12 +77,14 @@ pub(crate) fn check_sdp(sdp: &str) -> Result<(), Broken> {
     ensure(clean, "sdp", MAX_SDP, "a session description has no control characters but line ends")
 }
 
-pub(crate) fn check_candidate(candidate: &str, mid: &str) -> Result<(), Broken> {
+pub(crate) fn check_candidate(candidate: &str, mid: &str, ufrag: &str) -> Result<(), Broken> {
     let one_line = |text: &str, max| text.len() <= max && !text.chars().any(char::is_control);
     let why = "a candidate is one short line without control characters";
     ensure(one_line(candidate, MAX_CANDIDATE), "candidate", MAX_CANDIDATE, why)?;
     let why = "a mid is a short token without control characters";
-    ensure(one_line(mid, MAX_MID), "mid", MAX_MID, why)
+    ensure(one_line(mid, MAX_MID), "mid", MAX_MID, why)?;
+    let why = "a username fragment is a token without control characters";
+    ensure(one_line(ufrag, MAX_UFRAG), "ufrag", MAX_UFRAG, why)
 }
 
 fn ensure(holds: bool, bound: &'static str, limit: usize, why: &'static str) -> Result<(), Broken> {
@@ -109,8 +113,10 @@ mod tests {
             assert_eq!(check_name(&"ü".repeat(MAX_NAME - 1 + extra)).is_ok(), good);
             assert_eq!(check_sdp(&"s".repeat(MAX_SDP - 1 + extra)).is_ok(), good);
             let candidate = "c".repeat(MAX_CANDIDATE - 1 + extra);
-            assert_eq!(check_candidate(&candidate, "0").is_ok(), good);
-            assert_eq!(check_candidate("", &"m".repeat(MAX_MID - 1 + extra)).is_ok(), good);
+            assert_eq!(check_candidate(&candidate, "0", "").is_ok(), good);
+            assert_eq!(check_candidate("", &"m".repeat(MAX_MID - 1 + extra), "").is_ok(), good);
+            let ufrag = "u".repeat(MAX_UFRAG - 1 + extra);
+            assert_eq!(check_candidate("", "0", &ufrag).is_ok(), good);
             assert_eq!(check_codecs(&["c".repeat(MAX_CODEC - 1 + extra)]).is_ok(), good);
             assert_eq!(check_codecs(&vec!["c".into(); MAX_CODECS - 1 + extra]).is_ok(), good);
         }
@@ -120,8 +126,9 @@ mod tests {
     fn control_characters_are_refused() {
         for text in ["a\rb", "a\nb", "a\u{1b}[2J", "a\u{9b}b", "a\0b"] {
             assert!(check_name(text).is_err(), "{text:?}");
-            assert!(check_candidate(text, "0").is_err(), "{text:?}");
-            assert!(check_candidate("", text).is_err(), "{text:?}");
+            assert!(check_candidate(text, "0", "").is_err(), "{text:?}");
+            assert!(check_candidate("", text, "").is_err(), "{text:?}");
+            assert!(check_candidate("", "0", text).is_err(), "{text:?}");
             assert!(check_codecs(&[text.into()]).is_err(), "{text:?}");
         }
         assert!(check_sdp("v=0\r\ns=-\r\n").is_ok());

@@ -43,7 +43,9 @@ pub struct Member {
 pub(crate) fn check_signal(signal: &Signal) -> Result<(), Broken> {
     match signal {
         Signal::Answer { sdp } | Signal::Offer { sdp } => limits::check_sdp(sdp),
-        Signal::Candidate { candidate, mid, .. } => limits::check_candidate(candidate, mid),
+        Signal::Candidate { candidate, mid, ufrag, .. } => {
+            limits::check_candidate(candidate, mid, ufrag)
+        }
     }
 }
 

@@ -178,6 +178,8 @@ struct Candidate {
     candidate: String,
     mid: String,
     mline_index: u16,
+    #[serde(default)]
+    ufrag: String,
 }
 
 /// Whether `method` passes a [`Signal`] on.
@@ -189,8 +191,8 @@ pub(crate) fn is_signal(method: &str) -> bool {
 /// are not checked here.
 pub(crate) fn read_signal(method: &str, params: Option<&Value>) -> Result<Signal, BadParams> {
     if method == CANDIDATE {
-        let Candidate { candidate, mid, mline_index } = read(params)?;
-        return Ok(Signal::Candidate { candidate, mid, mline_index });
+        let Candidate { candidate, mid, mline_index, ufrag } = read(params)?;
+        return Ok(Signal::Candidate { candidate, mid, mline_index, ufrag });
     }
     let Description { sdp } = read(params)?;
     Ok(if method == OFFER { Signal::Offer { sdp } } else { Signal::Answer { sdp } })
@@ -201,10 +203,15 @@ pub(crate) fn emit_signal(signal: Signal, end: &str, peer: PeerId) -> (&'static 
     let (method, mut params) = match signal {
         Signal::Offer { sdp } => (OFFER, json!({ "sdp": sdp })),
         Signal::Answer { sdp } => (ANSWER, json!({ "sdp": sdp })),
-        Signal::Candidate { candidate, mid, mline_index } => {
-            let params = json!({ "candidate": candidate, "mid": mid, "mline_index": mline_index });
-            (CANDIDATE, params)
-        }
+        Signal::Candidate { candidate, mid, mline_index, ufrag } => (
+            CANDIDATE,
+            json!({
+                "candidate": candidate,
+                "mid": mid,
+                "mline_index": mline_index,
+                "ufrag": ufrag,
+            }),
+        ),
     };
     params[end] = json!(Uuid(peer));
     (method, params)

@@ -108,7 +108,12 @@ async fn a_client_that_stops_reading_does_not_delay_others() {
         let mut alice = Peer::join(&server, "kitchen", 2).await;
         let mut bob = Peer::join(&server, "kitchen", 3).await;
         assert!(matches!(alice.next().await, ClientEvent::PeerJoined(_)));
-        let ping = Signal::Candidate { candidate: "ping".into(), mid: "0".into(), mline_index: 0 };
+        let ping = Signal::Candidate {
+            candidate: "ping".into(),
+            mid: "0".into(),
+            mline_index: 0,
+            ufrag: String::new(),
+        };
         let flood = Signal::Offer { sdp: "s".repeat(30_000) };
         let mut rounds = 0;
         'flood: loop {

@@ -251,6 +251,7 @@ impl Network {
             candidate: format!("{CANDIDATE}{connection}"),
             mid: "0".to_owned(),
             mline_index: 0,
+            ufrag: String::new(),
         };
         self.tell(way, ConnectionEvent::Local(candidate));
     }
@@ -313,7 +314,7 @@ impl Network {
                 let freed = end.outbox.handle_ack(now, &ack);
                 self.flush(now, way);
                 if freed > 0 {
-                    self.tell(way, ConnectionEvent::Sent(freed));
+                    self.tell(way, ConnectionEvent::Acked(freed));
                 }
             }
             Body::Close => {

@@ -148,6 +148,7 @@ fn signals_that_nobody_asked_for_disturb_nobody() {
             candidate: "candidate:1 1 udp 1 192.0.2.1 9 typ host".to_owned(),
             mid: "0".to_owned(),
             mline_index: 0,
+            ufrag: String::new(),
         };
         // A guest calls a guest, and the host gets half a handshake.
         world.signal(cal, ben, Signal::Offer { sdp: sdp.clone() });

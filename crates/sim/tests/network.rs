@@ -80,7 +80,7 @@ fn messages_arrive_whole_in_order_and_once() {
     let expected = messages.iter().cloned().map(ConnectionEvent::Message);
     assert_eq!(ben, Vec::from_iter(expected));
     let sent = ann.iter().map(|event| match event {
-        ConnectionEvent::Sent(bytes) => *bytes,
+        ConnectionEvent::Acked(bytes) => *bytes,
         other => panic!("{other:?}"),
     });
     assert_eq!(sent.sum::<usize>(), messages.iter().map(Bytes::len).sum::<usize>());
@@ -105,7 +105,7 @@ fn what_waits_at_a_cut_is_sent_again_when_it_heals() {
     pair.network.heal();
     pair.run_for(1_200);
     let arrived = ConnectionEvent::Message("hello".into());
-    assert_eq!(pair.take_events(), [[ConnectionEvent::Sent(5)], [arrived]]);
+    assert_eq!(pair.take_events(), [[ConnectionEvent::Acked(5)], [arrived]]);
 }
 
 #[test]

@@ -60,6 +60,7 @@ async fn connect(channels: usize, patience: Duration) -> Option<String> {
                         candidate: candidate.candidate,
                         mid: candidate.sdp_mid.unwrap_or_default(),
                         mline_index: candidate.sdp_mline_index.unwrap_or_default(),
+                        ufrag: candidate.username_fragment.unwrap_or_default(),
                     };
                     ours.apply(Instant::now(), peer, remote(signal));
                 }

@@ -21,6 +21,9 @@ pub enum Signal {
         mid: String,
         /// The media section it belongs to, by place, from 0.
         mline_index: u16,
+        /// The ICE username fragment of the description it belongs to (RFC 8839 §5.4);
+        /// empty if its sender does not say, and then it belongs to the latest one.
+        ufrag: String,
     },
     /// The description that opens a negotiation (RFC 9429 §5.2).
     Offer {
@@ -50,6 +53,11 @@ pub enum ConnectionOp {
     Call,
     /// Go away. The other end is told if it can be; it is never waited for.
     Close,
+    /// Make an offer to look for a path anew (RFC 8445 §2.4, RFC 9429 §3.5.1). What is
+    /// open stays open, and goes on over the path that is found.
+    RestartIce,
+    /// Take back the offer that was made and is not answered (RFC 9429 §4.1.10.2).
+    Rollback,
     /// Take what the other end said. The first offer brings it into being.
     Remote(Signal),
 }
@@ -58,6 +66,9 @@ pub enum ConnectionOp {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionEvent {
+    /// Messages of this many bytes, handed over earlier, are with the other end
+    /// (RFC 9260 §3.3.4).
+    Acked(usize),
     /// It is gone, and why. The last event of a connection.
     Closed {
         /// For a log and a person; nothing branches on it.
@@ -69,8 +80,12 @@ pub enum ConnectionEvent {
     Message(Bytes),
     /// Its channel is open: messages can be sent.
     Open,
-    /// Messages of this many bytes, accepted earlier, have left our hands.
-    Sent(usize),
+    /// The path to the other end works no more, or works again (RFC 7675). Told only
+    /// while the channel is open.
+    Path {
+        /// Whether it works.
+        up: bool,
+    },
 }
 
 /// What an encoder is to do from now on.
@@ -94,7 +109,11 @@ pub enum ConnectionState {
     Connecting,
     /// It could not be made, or broke.
     Failed,
+    /// It was asked for, and there is no description of its own yet.
+    Gathering,
     /// Known, and nothing done yet.
     #[default]
     New,
+    /// It was connected, and looks for a path; what is sent waits.
+    Reconnecting,
 }

@@ -13,11 +13,11 @@ pub(super) fn parse(fields: &mut Reader) -> Result<Signal, ParseError> {
         CANDIDATE => {
             let mline_index = fields.u16("media section")?;
             let mid_len = fields.u16("length of the media section's name")?;
-            Ok(Signal::Candidate {
-                mid: fields.text_of(mid_len.into(), "media section's name")?,
-                candidate: fields.text("candidate")?,
-                mline_index,
-            })
+            let mid = fields.text_of(mid_len.into(), "media section's name")?;
+            let ufrag_len = fields.u16("length of the username fragment")?;
+            let ufrag = fields.text_of(ufrag_len.into(), "username fragment")?;
+            let candidate = fields.text("candidate")?;
+            Ok(Signal::Candidate { candidate, mid, mline_index, ufrag })
         }
         value => Err(ParseError::BadValue { field: "kind of signal", value: value.into() }),
     }
@@ -33,12 +33,15 @@ pub(super) fn emit(signal: &Signal, out: &mut BytesMut) {
             out.put_u8(ANSWER);
             out.put_slice(sdp.as_bytes());
         }
-        Signal::Candidate { candidate, mid, mline_index } => {
+        Signal::Candidate { candidate, mid, mline_index, ufrag } => {
             let mid_len = u16::try_from(mid.len()).expect("a media section's name is short");
+            let ufrag_len = u16::try_from(ufrag.len()).expect("a username fragment is short");
             out.put_u8(CANDIDATE);
             out.put_u16(*mline_index);
             out.put_u16(mid_len);
             out.put_slice(mid.as_bytes());
+            out.put_u16(ufrag_len);
+            out.put_slice(ufrag.as_bytes());
             out.put_slice(candidate.as_bytes());
         }
     }

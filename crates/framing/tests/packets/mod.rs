@@ -159,8 +159,10 @@ fn signal() -> impl Strategy<Value = Signal> {
     prop_oneof![
         any::<String>().prop_map(|sdp| Signal::Offer { sdp }),
         any::<String>().prop_map(|sdp| Signal::Answer { sdp }),
-        (any::<String>(), "[a-zé]{0,100}", any::<u16>()).prop_map(
-            |(candidate, mid, mline_index)| Signal::Candidate { candidate, mid, mline_index }
+        (any::<String>(), "[a-zé]{0,100}", any::<u16>(), "[a-z+/]{0,100}").prop_map(
+            |(candidate, mid, mline_index, ufrag)| {
+                Signal::Candidate { candidate, mid, mline_index, ufrag }
+            }
         ),
     ]
 }

@@ -94,7 +94,7 @@ impl Net {
                 self.on(peer, |mesh| mesh.handle_signal(now, here, signal));
             }
             Output::Transmit { peer, bytes } => {
-                let sent = ConnectionEvent::Sent(bytes.len());
+                let sent = ConnectionEvent::Acked(bytes.len());
                 self.on(here, |mesh| mesh.handle_connection(now, peer, sent));
                 if !self.cut.contains(&(here, peer)) {
                     let message = ConnectionEvent::Message(bytes);

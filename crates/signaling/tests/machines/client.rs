@@ -74,7 +74,12 @@ fn two_clients_meet_and_pass_signals() {
     let signals = [
         Signal::Offer { sdp: "v=0\r\n".into() },
         Signal::Answer { sdp: "v=0\r\ns=-\r\n".into() },
-        Signal::Candidate { candidate: "candidate:1".into(), mid: "0".into(), mline_index: 3 },
+        Signal::Candidate {
+            candidate: "candidate:1".into(),
+            mid: "0".into(),
+            mline_index: 3,
+            ufrag: "u".into(),
+        },
     ];
     for signal in signals {
         pair.clients[0].send(id(2), signal.clone());

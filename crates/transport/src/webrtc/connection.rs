@@ -204,11 +204,12 @@ async fn apply(
         ConnectionOp::Remote(Signal::Answer { sdp }) => {
             connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         }
-        ConnectionOp::Remote(Signal::Candidate { candidate, mid, mline_index }) => {
+        ConnectionOp::Remote(Signal::Candidate { candidate, mid, mline_index, ufrag }) => {
             let candidate = RTCIceCandidateInit {
                 candidate,
                 sdp_mid: Some(mid),
                 sdp_mline_index: Some(mline_index),
+                username_fragment: (!ufrag.is_empty()).then_some(ufrag),
                 ..RTCIceCandidateInit::default()
             };
             // One candidate that is of no use does not end a connection.
@@ -226,6 +227,7 @@ fn candidate_signal(candidate: RTCIceCandidateInit) -> Signal {
         candidate: candidate.candidate,
         mid: candidate.sdp_mid.unwrap_or_default(),
         mline_index: candidate.sdp_mline_index.unwrap_or_default(),
+        ufrag: candidate.username_fragment.unwrap_or_default(),
     }
 }
 
@@ -304,7 +306,7 @@ async fn send(
             return;
         }
         shared.outstanding.fetch_sub(len, Ordering::AcqRel);
-        reporter.report(ConnectionEvent::Sent(len)).await;
+        reporter.report(ConnectionEvent::Acked(len)).await;
     }
 }
 

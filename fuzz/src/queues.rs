@@ -8,8 +8,8 @@ use paceline_framing::types::{
     VideoCodec,
 };
 use paceline_framing::{
-    Body, Class, Control, Cut, Fragmenter, Interleaver, InterleaverConfig, Packet, Reassembler,
-    ReassemblyConfig, Verdict,
+    Body, Class, Control, Cut, Fragmenter, Interleaver, InterleaverConfig, Packet, QueuePolicy,
+    Reassembler, ReassemblyConfig, Verdict,
 };
 
 use crate::packets::{epoch, sealed};
@@ -62,13 +62,15 @@ pub fn reassembly(mut script: &[u8]) {
 
 /// A sender and its transport: each step is an operation, a length and a stream.
 pub fn interleaver(mut script: &[u8]) {
+    const DEADLINE: Duration = Duration::from_secs(2);
     const LIMIT: usize = 4_096;
+    const MAX_AGE: Duration = Duration::from_millis(250);
     let config = InterleaverConfig::default()
         .max_audio_bytes(LIMIT)
-        .max_bulk_bytes(LIMIT)
+        .data_policy(QueuePolicy::Reliable { deadline: DEADLINE, max_bytes: LIMIT })
         .max_control_bytes(LIMIT)
         .max_outstanding(600)
-        .max_video_bytes(LIMIT);
+        .video_policy(QueuePolicy::DropToKeyframe { max_age: MAX_AGE, max_bytes: LIMIT });
     let mut queue = Interleaver::new(config);
     let mut fragmenter = Fragmenter::new(300);
     let mut now = epoch();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::QueuePolicy;
+
 /// Limits on what one peer can make us hold. Whatever breaks one is dropped and
 /// counted; the rest goes on.
 ///
@@ -113,22 +115,36 @@ impl Default for ReassemblyConfig {
 /// ```
 /// use std::time::Duration;
 ///
-/// use paceline_framing::InterleaverConfig;
+/// use paceline_framing::{InterleaverConfig, QueuePolicy};
 ///
-/// let config = InterleaverConfig::default().max_video_age(Duration::from_millis(100));
+/// let max_age = Duration::from_millis(100);
+/// let policy = QueuePolicy::DropToKeyframe { max_age, max_bytes: 1 << 20 };
+/// let config = InterleaverConfig::default().video_policy(policy);
 /// ```
 #[derive(Clone, Debug)]
 pub struct InterleaverConfig {
+    pub(crate) data_policy: QueuePolicy,
+    pub(crate) high_watermark: usize,
+    pub(crate) low_watermark: usize,
     pub(crate) max_audio_age: Duration,
     pub(crate) max_audio_bytes: usize,
-    pub(crate) max_bulk_bytes: usize,
     pub(crate) max_control_bytes: usize,
     pub(crate) max_outstanding: usize,
-    pub(crate) max_video_age: Duration,
-    pub(crate) max_video_bytes: usize,
+    pub(crate) video_policy: QueuePolicy,
 }
 
 impl InterleaverConfig {
+    /// What becomes of an application's data that wait. Defaults to
+    /// [`QueuePolicy::Reliable`] with 2 s and 256 KiB: at 1 Mbit/s the one is the other.
+    ///
+    /// More bytes let a slow peer fall further behind and cost that much for each; a
+    /// shorter deadline gives up peers for shorter breaks of their link.
+    #[must_use]
+    pub const fn data_policy(mut self, policy: QueuePolicy) -> Self {
+        self.data_policy = policy;
+        self
+    }
+
     /// How long sound may wait. Defaults to 400 ms, the most that ITU-T G.114
     /// tolerates from mouth to ear.
     ///
@@ -151,20 +167,8 @@ impl InterleaverConfig {
         self
     }
 
-    /// Bytes of an application's data that may wait, bookkeeping included. Defaults to 1 MiB: 250 ms at
-    /// 32 Mbit/s, as for pictures.
-    ///
-    /// Over it [`push`](crate::Interleaver::push) answers
-    /// [`Verdict::Full`](crate::Verdict::Full), and the application is to wait. A
-    /// packet larger than this goes if it waits alone.
-    #[must_use]
-    pub const fn max_bulk_bytes(mut self, bytes: usize) -> Self {
-        self.max_bulk_bytes = bytes;
-        self
-    }
-
-    /// Bytes of control that may wait, bookkeeping included. Defaults to 256 KiB, far more than a call makes
-    /// in the time after which a silent peer is gone.
+    /// Bytes of control that may wait, bookkeeping included. Defaults to 256 KiB, far more
+    /// than a call makes in the time after which a silent peer is gone.
     ///
     /// Over it [`push`](crate::Interleaver::push) answers
     /// [`Verdict::Full`](crate::Verdict::Full): control is never left out, so the peer
@@ -183,30 +187,45 @@ impl InterleaverConfig {
     /// more holds up sound behind pictures. It also bounds the rate: so much and a
     /// message in a round trip. One message more than this has to fit the transport's
     /// own limit, or messages are lost.
+    ///
+    /// [`set_window`](crate::Interleaver::set_window) takes its place once somebody has
+    /// measured the path.
     #[must_use]
     pub const fn max_outstanding(mut self, bytes: usize) -> Self {
         self.max_outstanding = bytes;
         self
     }
 
-    /// How long a picture may wait. Defaults to 250 ms.
+    /// What becomes of pictures that wait. Defaults to [`QueuePolicy::DropToKeyframe`]
+    /// with 250 ms and 1 MiB.
     ///
-    /// An older one is shed, and with it all that cannot be decoded without it. A
-    /// shorter wait makes a slow link choppier, a longer one more delayed.
+    /// Of a stream below 8 Mbit/s, 250 ms are less than 256 KiB, so the age is what
+    /// bounds it. The bytes are there for a keyframe, which is as large as many other
+    /// pictures and goes within 250 ms if the link is fast: with 256 KiB, one of 300 KiB
+    /// would be shed for the picture that follows it. A peer that takes nothing costs
+    /// this much, or one picture that is larger and what is left of another.
     #[must_use]
-    pub const fn max_video_age(mut self, age: Duration) -> Self {
-        self.max_video_age = age;
+    pub const fn video_policy(mut self, policy: QueuePolicy) -> Self {
+        self.video_policy = policy;
         self
     }
 
-    /// Bytes of pictures that may wait, bookkeeping included. Defaults to 1 MiB: 250 ms at 32 Mbit/s.
+    /// Bytes that wait, of all classes together and with bookkeeping: as many as `high`
+    /// or more are congestion, and that is over when no more than `low` are left.
+    /// Defaults to 32 KiB and 128 KiB: what is in flight on a slow link, and what such a
+    /// one of 2 Mbit/s takes half a second for.
     ///
-    /// Over it pictures are shed, oldest first. The newest may be larger than this
-    /// if it waits alone, or a large picture would never be seen; so a peer that
-    /// takes nothing costs this much, or one picture and what is left of another.
+    /// [`poll_watermark`](crate::Interleaver::poll_watermark) tells. Nothing else depends
+    /// on them.
+    ///
+    /// # Panics
+    ///
+    /// If `low` is not below `high`.
     #[must_use]
-    pub const fn max_video_bytes(mut self, bytes: usize) -> Self {
-        self.max_video_bytes = bytes;
+    pub const fn watermarks(mut self, low: usize, high: usize) -> Self {
+        assert!(low < high, "the low watermark is below the high one");
+        self.low_watermark = low;
+        self.high_watermark = high;
         self
     }
 }
@@ -214,13 +233,20 @@ impl InterleaverConfig {
 impl Default for InterleaverConfig {
     fn default() -> Self {
         Self {
+            data_policy: QueuePolicy::Reliable {
+                deadline: Duration::from_secs(2),
+                max_bytes: 256 << 10,
+            },
+            high_watermark: 128 << 10,
+            low_watermark: 32 << 10,
             max_audio_age: Duration::from_millis(400),
             max_audio_bytes: 512 << 10,
-            max_bulk_bytes: 1 << 20,
             max_control_bytes: 256 << 10,
             max_outstanding: 16 << 10,
-            max_video_age: Duration::from_millis(250),
-            max_video_bytes: 1 << 20,
+            video_policy: QueuePolicy::DropToKeyframe {
+                max_age: Duration::from_millis(250),
+                max_bytes: 1 << 20,
+            },
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use paceline_types::{Coding, StreamKey};
 
-use crate::Packet;
 use crate::header::{EPOCH_BYTES, HEADER_BYTES, PART_BYTES, Part};
 use crate::kind::Class;
+use crate::{Body, Control, Packet};
 
 /// A packet as messages, for any number of peers: a clone shares the bytes.
 ///
@@ -28,19 +28,21 @@ pub struct Cut(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     class: Class,
-    picture: Option<Picture>,
+    flow: Option<Flow>,
+    needed: bool,
     key: bool,
     bytes: usize,
     packet_bytes: usize,
     messages: Vec<Bytes>,
 }
 
-/// What a queue has to know of a picture to leave it out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Picture {
-    pub(crate) stream: StreamKey,
-    /// Later ones cannot be decoded without it.
-    pub(crate) needed: bool,
+/// What a packet can be replaced by a later one of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Flow {
+    /// Of an application's data.
+    Channel(u16),
+    /// Of pictures.
+    Stream(StreamKey),
 }
 
 impl Cut {
@@ -65,7 +67,7 @@ impl Cut {
     /// Whether it is a picture, however encoded.
     #[must_use]
     pub fn is_video(&self) -> bool {
-        self.0.picture.is_some()
+        self.0.class == Class::Video
     }
 
     /// Bytes of all its messages.
@@ -80,8 +82,19 @@ impl Cut {
         &self.0.messages
     }
 
-    pub(crate) fn picture(&self) -> Option<Picture> {
-        self.0.picture
+    /// `None` for what has no policy: control and sound.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        self.0.flow
+    }
+
+    /// Later ones of its flow cannot be decoded without it.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.0.needed
+    }
+
+    /// It is of use without any other.
+    pub(crate) fn stands_alone(&self) -> bool {
+        self.0.key || self.0.class == Class::Bulk
     }
 }
 
@@ -191,9 +204,15 @@ impl Fragmenter {
         let class = header.kind.class();
         Cut(Arc::new(Inner {
             class,
-            picture: frame.filter(|_| class == Class::Video).map(|(stream, frame)| Picture {
-                stream,
-                needed: matches!(frame.coding, Coding::Video { discardable: false, .. }),
+            flow: match (&packet.body, frame) {
+                (Body::Control(Control::ApplicationData { channel, .. }), _) => {
+                    Some(Flow::Channel(*channel))
+                }
+                (_, Some((stream, _))) if class == Class::Video => Some(Flow::Stream(stream)),
+                _ => None,
+            },
+            needed: frame.is_some_and(|(_, frame)| {
+                matches!(frame.coding, Coding::Video { discardable: false, .. })
             }),
             key: frame.is_some_and(|(_, frame)| frame.coding.is_key()),
             bytes,

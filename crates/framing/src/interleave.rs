@@ -1,25 +1,23 @@
 //! What goes next to a peer, and what does not go at all.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_types::StreamKey;
 
-use crate::fragment::Picture;
 use crate::kind::Class;
+use crate::lane::{Broken, Lane};
+use crate::queue::{Queue, cost};
 use crate::{Cut, InterleaverConfig};
 
 /// What became of a packet given to [`Interleaver::push`].
 ///
 /// ```
-/// use std::time::Instant;
+/// use std::time::{Duration, Instant};
 ///
 /// use bytes::Bytes;
 /// use paceline_framing::types::SenderId;
 /// use paceline_framing::{
-///     Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, Verdict,
+///     Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, QueuePolicy, Verdict,
 /// };
 ///
 /// let data = Bytes::from(vec![0; 600]);
@@ -28,7 +26,8 @@ use crate::{Cut, InterleaverConfig};
 /// let cut = Fragmenter::new(16_384).cut(&packet);
 ///
 /// let now = Instant::now();
-/// let mut queue = Interleaver::new(InterleaverConfig::default().max_bulk_bytes(1_000));
+/// let policy = QueuePolicy::Reliable { deadline: Duration::from_secs(2), max_bytes: 1_000 };
+/// let mut queue = Interleaver::new(InterleaverConfig::default().data_policy(policy));
 /// assert_eq!(queue.push(now, cut.clone()), Verdict::Queued);
 /// assert_eq!(queue.push(now, cut), Verdict::Full);
 /// ```
@@ -37,11 +36,11 @@ use crate::{Cut, InterleaverConfig};
 #[non_exhaustive]
 pub enum Verdict {
     /// It is not taken. Control must be, so the peer takes nothing any more: give it
-    /// up. Bulk has to wait.
+    /// up. What else is refused so has to wait, or its peer is given up too.
     Full,
-    /// It waits for its turn. A picture may still be shed.
+    /// It waits for its turn. It may still be shed, as its policy says.
     Queued,
-    /// It is not sent: a picture that it builds on was shed.
+    /// It is not sent: a picture that it builds on was shed, or has to go before it.
     Shed,
     /// It is not sent: it takes more messages than a packet may have.
     TooLarge,
@@ -57,17 +56,55 @@ pub enum Verdict {
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct InterleaverStats {
-    /// Packets of control or bulk that did not fit.
+    /// Packets that did not fit: of control, and of what has a policy that says so.
     pub full: u64,
     /// Pictures not taken because one that they build on was shed.
     pub refused_video: u64,
+    /// Packets of application data that a later one of their channel replaced.
+    pub replaced_data: u64,
+    /// Pictures that a later one of their stream replaced.
+    pub replaced_video: u64,
     /// Packets of sound that had waited too long, or were too many.
     pub shed_audio: u64,
+    /// Packets of application data that had waited too long, or were too many.
+    pub shed_data: u64,
     /// Pictures shed from the queue: too old, too many, or built on such a one.
     /// Not those that were never taken.
     pub shed_video: u64,
     /// Packets of more messages than a packet may have.
     pub too_large: u64,
+}
+
+/// Which mark the bytes that wait have passed.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use bytes::Bytes;
+/// use paceline_framing::types::SenderId;
+/// use paceline_framing::{
+///     Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, Watermark,
+/// };
+///
+/// let data = Bytes::from(vec![0; 2_000]);
+/// let body = Body::Control(Control::ApplicationData { channel: 1, data });
+/// let packet = Packet { sender: SenderId::new(1), epoch: None, body };
+///
+/// let now = Instant::now();
+/// let mut queue = Interleaver::new(InterleaverConfig::default().watermarks(500, 2_000));
+/// let _ = queue.push(now, Fragmenter::new(16_384).cut(&packet));
+/// assert_eq!(queue.poll_watermark(), Some(Watermark::Congested));
+/// assert!(queue.pop(now, 0).is_some());
+/// assert_eq!(queue.poll_watermark(), Some(Watermark::Drained));
+/// assert_eq!(queue.poll_watermark(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two marks")]
+pub enum Watermark {
+    /// The high one, upwards: more is made than goes.
+    Congested,
+    /// The low one, downwards: it goes again.
+    Drained,
 }
 
 /// The queue of one peer.
@@ -77,16 +114,18 @@ pub struct InterleaverStats {
 /// has already: two messages of the usual limit at the most. Within a class the older
 /// packet goes first, and one that is begun is finished before the next.
 ///
-/// Pictures that wait too long are shed: whole packets, oldest first, and never one
-/// that is begun. With one that others build on go those others, up to the next
-/// keyframe; if none waits, pictures of that stream are refused until one comes,
-/// and [`poll_needs_keyframe`](Self::poll_needs_keyframe) asks for it.
+/// What becomes of pictures and of an application's data that do not go is a
+/// [`QueuePolicy`](crate::QueuePolicy) each. If a picture is left out that others build
+/// on, none of its stream goes before the next keyframe, and
+/// [`poll_needs_keyframe`](Self::poll_needs_keyframe) asks for it.
 ///
 /// | group | calls |
 /// |---|---|
 /// | input | [`push`](Self::push), [`clear`](Self::clear) |
+/// | steering | [`set_window`](Self::set_window) |
 /// | output | [`pop`](Self::pop), while the transport takes more |
-/// | after both | [`poll_needs_keyframe`](Self::poll_needs_keyframe) |
+/// | after both | [`poll_needs_keyframe`](Self::poll_needs_keyframe), [`poll_watermark`](Self::poll_watermark) |
+/// | when next | [`poll_timeout`](Self::poll_timeout): ask [`overdue`](Self::overdue) then |
 ///
 /// ```
 /// use std::time::Instant;
@@ -103,22 +142,26 @@ pub struct InterleaverStats {
 ///
 /// let mut queue = Interleaver::new(InterleaverConfig::default());
 /// assert_eq!(queue.push(now, cut), Verdict::Queued);
-/// let outstanding = 0; // bytes that the transport has and has not sent
+/// let outstanding = 0; // bytes that the transport has and the other end has not
 /// assert_eq!(queue.pop(now, outstanding), Some(packet.emit()));
 /// assert_eq!(queue.pop(now, outstanding), None);
 /// ```
 #[derive(Debug)]
 pub struct Interleaver {
     config: InterleaverConfig,
+    window: Option<usize>,
     control: Queue,
     audio: Queue,
-    video: Queue,
-    bulk: Queue,
-    /// Streams of which only a keyframe is taken.
-    broken: BTreeSet<StreamKey>,
-    /// Those of them that nobody was told of yet.
-    untold: BTreeSet<StreamKey>,
-    stats: InterleaverStats,
+    video: Lane,
+    data: Lane,
+    broken: Broken,
+    /// More waits than the low mark, and was more than the high one.
+    congested: bool,
+    /// What was last told of that.
+    told_congested: bool,
+    control_full: u64,
+    shed_audio: u64,
+    too_large: u64,
 }
 
 impl Interleaver {
@@ -126,118 +169,160 @@ impl Interleaver {
     #[must_use]
     pub fn new(config: InterleaverConfig) -> Self {
         Self {
-            config,
+            window: None,
             control: Queue::default(),
             audio: Queue::default(),
-            video: Queue::default(),
-            bulk: Queue::default(),
-            broken: BTreeSet::new(),
-            untold: BTreeSet::new(),
-            stats: InterleaverStats::default(),
+            video: Lane::new(config.video_policy),
+            data: Lane::new(config.data_policy),
+            broken: Broken::default(),
+            congested: false,
+            told_congested: false,
+            control_full: 0,
+            shed_audio: 0,
+            too_large: 0,
+            config,
         }
     }
 
     /// Queues a packet, and sheds what it makes too much.
     pub fn push(&mut self, now: Instant, cut: Cut) -> Verdict {
         self.expire(now);
-        if cut.messages().is_empty() {
-            self.stats.too_large += 1;
-            if let Some(Picture { stream, needed: true }) = cut.picture() {
-                self.break_off(stream);
+        let verdict = if cut.messages().is_empty() {
+            self.too_large += 1;
+            self.broken.handle_left_out(&cut);
+            Verdict::TooLarge
+        } else {
+            match cut.class() {
+                Class::Audio => self.push_audio(now, cut),
+                Class::Control => self.push_control(now, cut),
+                Class::Video => self.video.push(now, cut, &mut self.broken),
+                Class::Bulk => self.data.push(now, cut, &mut self.broken),
             }
-            return Verdict::TooLarge;
-        }
-        if let Some(picture) = cut.picture() {
-            return self.push_video(now, cut, picture);
-        }
-        let queue = match cut.class() {
-            Class::Audio => {
-                self.push_audio(now, cut);
-                return Verdict::Queued;
-            }
-            Class::Control => &mut self.control,
-            _ => &mut self.bulk,
         };
-        let full = match cut.class() {
-            Class::Control => queue.held + cost(&cut) > self.config.max_control_bytes,
-            _ => queue.held > 0 && queue.held + cost(&cut) > self.config.max_bulk_bytes,
-        };
-        if full {
-            self.stats.full += 1;
-            return Verdict::Full;
-        }
-        queue.push(now, cut);
-        Verdict::Queued
+        self.handle_level();
+        verdict
     }
 
     /// The next message, if one waits and the transport, which has `outstanding` bytes
-    /// that it did not send yet, may be given one.
+    /// that it did not send yet or that were not acknowledged, may be given one.
     #[must_use]
     pub fn pop(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
         self.expire(now);
-        if outstanding >= self.config.max_outstanding {
-            return None;
-        }
-        [&mut self.control, &mut self.audio, &mut self.video, &mut self.bulk]
-            .into_iter()
-            .find_map(Queue::pop)
+        let message = self.pop_first(now, outstanding);
+        self.handle_level();
+        message
+    }
+
+    /// Bytes that may be with the transport from now on, in place of the config's
+    /// `max_outstanding`: the next message goes if it fits, or if nothing is there.
+    ///
+    /// It is the window of whoever measures the path, and stays across
+    /// [`clear`](Self::clear).
+    pub const fn set_window(&mut self, bytes: usize) {
+        self.window = Some(bytes);
     }
 
     /// Whether a picture was shed that the peer cannot go on without. Answers
     /// `true` once for each time that this begins.
     #[must_use]
     pub fn poll_needs_keyframe(&mut self) -> bool {
-        !mem::take(&mut self.untold).is_empty()
+        self.broken.take_untold()
+    }
+
+    /// Which watermark was passed since it was last asked. A mark that was passed and
+    /// passed back in the meantime is not told: what counts is how it stands.
+    #[must_use]
+    pub fn poll_watermark(&mut self) -> Option<Watermark> {
+        if self.congested == self.told_congested {
+            return None;
+        }
+        self.told_congested = self.congested;
+        Some(if self.congested { Watermark::Congested } else { Watermark::Drained })
+    }
+
+    /// Whether something that may not be left out has waited for longer than its
+    /// policy's deadline: the peer is to be given up.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> bool {
+        self.video.overdue(now) || self.data.overdue(now)
+    }
+
+    /// When [`overdue`](Self::overdue) becomes true if nothing goes until then.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.video.overdue_at(), self.data.overdue_at()].into_iter().flatten().min()
+    }
+
+    /// How long the packet has waited that waits longest, of any class; of one that is
+    /// begun, since its latest message.
+    #[must_use]
+    pub fn oldest_age(&self, now: Instant) -> Option<Duration> {
+        let queues = [&self.control, &self.audio, &self.video.queue, &self.data.queue];
+        let oldest = queues.into_iter().filter_map(Queue::oldest).min()?;
+        Some(now.saturating_duration_since(oldest))
     }
 
     /// Bytes that wait, bookkeeping included.
     #[must_use]
     pub const fn queued_bytes(&self) -> usize {
-        self.control.held + self.audio.held + self.video.held + self.bulk.held
+        self.control.held() + self.audio.held() + self.video.queue.held() + self.data.queue.held()
     }
 
     /// Forgets all that waits, for a connection that is made anew. Counts go on.
     pub fn clear(&mut self) {
-        let Self { config, stats, .. } = self;
-        *self = Self { stats: *stats, ..Self::new(config.clone()) };
+        self.control = Queue::default();
+        self.audio = Queue::default();
+        self.video.clear();
+        self.data.clear();
+        self.broken = Broken::default();
+        self.handle_level();
     }
 
     /// Counts since it was made.
     #[must_use]
     pub const fn stats(&self) -> InterleaverStats {
-        self.stats
+        let (video, data) = (self.video.counts, self.data.counts);
+        InterleaverStats {
+            full: self.control_full + video.full + data.full,
+            refused_video: video.refused,
+            replaced_data: data.replaced,
+            replaced_video: video.replaced,
+            shed_audio: self.shed_audio,
+            shed_data: data.shed,
+            shed_video: video.shed,
+            too_large: self.too_large,
+        }
     }
 
-    fn push_audio(&mut self, now: Instant, cut: Cut) {
-        while self.audio.held + cost(&cut) > self.config.max_audio_bytes
+    fn push_audio(&mut self, now: Instant, cut: Cut) -> Verdict {
+        while self.audio.held() + cost(&cut) > self.config.max_audio_bytes
             && self.audio.remove(self.audio.begun()).is_some()
         {
-            self.stats.shed_audio += 1;
+            self.shed_audio += 1;
         }
         self.audio.push(now, cut);
-    }
-
-    fn push_video(&mut self, now: Instant, cut: Cut, picture: Picture) -> Verdict {
-        if self.refuses(&cut, picture) {
-            return Verdict::Shed;
-        }
-        while self.video.held + cost(&cut) > self.config.max_video_bytes && self.shed_oldest() {}
-        // What was shed just now may be what it builds on.
-        if self.refuses(&cut, picture) {
-            return Verdict::Shed;
-        }
-        if cut.is_key() {
-            self.broken.remove(&picture.stream);
-            self.untold.remove(&picture.stream);
-        }
-        self.video.push(now, cut);
         Verdict::Queued
     }
 
-    fn refuses(&mut self, cut: &Cut, picture: Picture) -> bool {
-        let refused = !cut.is_key() && self.broken.contains(&picture.stream);
-        self.stats.refused_video += u64::from(refused);
-        refused
+    fn push_control(&mut self, now: Instant, cut: Cut) -> Verdict {
+        if self.control.held() + cost(&cut) > self.config.max_control_bytes {
+            self.control_full += 1;
+            return Verdict::Full;
+        }
+        self.control.push(now, cut);
+        Verdict::Queued
+    }
+
+    fn pop_first(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
+        let queues =
+            [&mut self.control, &mut self.audio, &mut self.video.queue, &mut self.data.queue];
+        let (queue, len) =
+            queues.into_iter().find_map(|queue| queue.next_len().map(|len| (queue, len)))?;
+        let fits = match self.window {
+            Some(window) => outstanding == 0 || outstanding.saturating_add(len) <= window,
+            None => outstanding < self.config.max_outstanding,
+        };
+        if fits { queue.pop(now) } else { None }
     }
 
     fn expire(&mut self, now: Instant) {
@@ -245,106 +330,18 @@ impl Interleaver {
             now.saturating_duration_since(waiting.since) > self.config.max_audio_age
         }) {
             self.audio.remove(self.audio.begun());
-            self.stats.shed_audio += 1;
+            self.shed_audio += 1;
         }
-        while self.video.oldest_whole().is_some_and(|waiting| {
-            now.saturating_duration_since(waiting.since) > self.config.max_video_age
-        }) {
-            self.shed_oldest();
-        }
+        self.video.expire(now, &mut self.broken);
+        self.data.expire(now, &mut self.broken);
     }
 
-    /// Sheds the oldest picture that is not begun, and what builds on it; `false`
-    /// if there is none.
-    fn shed_oldest(&mut self) -> bool {
-        let oldest = self.video.begun();
-        let Some(cut) = self.video.remove(oldest) else { return false };
-        self.stats.shed_video += 1;
-        let Some(Picture { stream, needed: true }) = cut.picture() else { return true };
-
-        let mut at = oldest;
-        while let Some(next) = self.video.waiting.get(at) {
-            if next.cut.picture().is_none_or(|picture| picture.stream != stream) {
-                at += 1;
-            } else if next.cut.is_key() {
-                return true;
-            } else {
-                self.video.remove(at);
-                self.stats.shed_video += 1;
-            }
-        }
-        self.break_off(stream);
-        true
-    }
-
-    fn break_off(&mut self, stream: StreamKey) {
-        if self.broken.insert(stream) {
-            self.untold.insert(stream);
+    fn handle_level(&mut self) {
+        let queued = self.queued_bytes();
+        if queued >= self.config.high_watermark {
+            self.congested = true;
+        } else if queued <= self.config.low_watermark {
+            self.congested = false;
         }
     }
 }
-
-/// The packets of one class, oldest first. Only the first can be begun.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    /// The cost of the packets that are not sent yet, and of the rest of one that is
-    /// begun.
-    held: usize,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    cut: Cut,
-    since: Instant,
-    /// How many of its messages are sent.
-    sent: usize,
-}
-
-impl Queue {
-    fn push(&mut self, now: Instant, cut: Cut) {
-        self.held += cost(&cut);
-        self.waiting.push_back(Waiting { cut, since: now, sent: 0 });
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        let first = self.waiting.front_mut()?;
-        let message = first.cut.messages().get(first.sent)?.clone();
-        first.sent += 1;
-        self.held -= message.len() + MESSAGE_OVERHEAD;
-        if first.sent == first.cut.messages().len() {
-            self.waiting.pop_front();
-            self.held -= PACKET_OVERHEAD;
-        }
-        Some(message)
-    }
-
-    /// How many are begun: none or the first.
-    fn begun(&self) -> usize {
-        self.waiting.front().map_or(0, |first| usize::from(first.sent > 0))
-    }
-
-    fn oldest_whole(&self) -> Option<&Waiting> {
-        self.waiting.get(self.begun())
-    }
-
-    /// Takes out one that is not begun.
-    fn remove(&mut self, at: usize) -> Option<Cut> {
-        let Waiting { cut, .. } = self.waiting.remove(at)?;
-        self.held -= cost(&cut);
-        Some(cut)
-    }
-}
-
-/// What a packet counts as while it waits.
-fn cost(cut: &Cut) -> usize {
-    cut.bytes() + MESSAGE_OVERHEAD * cut.messages().len() + PACKET_OVERHEAD
-}
-
-/// What a message costs beside its bytes: its place in the cut (32 bytes), and what
-/// the allocator adds (16) to it and to that.
-const MESSAGE_OVERHEAD: usize = 64;
-
-/// What a packet costs beside its messages: its place in a queue that may be half
-/// empty (64 bytes), and what its messages have in common (112).
-const PACKET_OVERHEAD: usize = 192;

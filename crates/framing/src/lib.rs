@@ -69,7 +69,7 @@
 //! [`Packet`] and [`Control`] are what is said; `header` draws what every message
 //! begins with, and `docs/WIRE.md` the whole format. [`Reassembler`] and
 //! [`Interleaver`] are the machines, with their bounds in [`ReassemblyConfig`] and
-//! [`InterleaverConfig`].
+//! [`InterleaverConfig`]; [`QueuePolicy`] is what a queue does with too much.
 
 mod config;
 mod control;
@@ -78,8 +78,11 @@ mod fragment;
 mod header;
 mod interleave;
 mod kind;
+mod lane;
 mod media;
 mod packet;
+mod policy;
+mod queue;
 mod reader;
 mod reassembly;
 #[cfg(feature = "rtp")]
@@ -96,10 +99,11 @@ pub use control::{
 pub use error::ParseError;
 pub use fragment::{Cut, Fragmenter, FragmenterStats};
 pub use header::{MAGIC, PROTOCOL_VERSION};
-pub use interleave::{Interleaver, InterleaverStats, Verdict};
+pub use interleave::{Interleaver, InterleaverStats, Verdict, Watermark};
 pub use kind::Class;
 pub use paceline_types as types;
 pub use packet::{Body, Packet};
+pub use policy::QueuePolicy;
 pub use reassembly::{Reassembler, ReassemblyStats};
 
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use paceline_framing::types::{
     VideoCodec,
 };
 use paceline_framing::{
-    Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, Reassembler,
+    Body, Control, Fragmenter, Interleaver, InterleaverConfig, Packet, QueuePolicy, Reassembler,
     ReassemblyConfig,
 };
 use proptest::prelude::*;
@@ -138,11 +138,12 @@ proptest! {
         pop_every in 1..20_usize,
     ) {
         const LIMIT: usize = 40_000;
+        const SECOND: Duration = Duration::from_secs(1);
         let start = Instant::now();
         let config = InterleaverConfig::default()
             .max_audio_bytes(LIMIT)
-            .max_bulk_bytes(LIMIT)
-            .max_video_bytes(LIMIT);
+            .data_policy(QueuePolicy::Reliable { deadline: SECOND, max_bytes: LIMIT })
+            .video_policy(QueuePolicy::DropToKeyframe { max_age: SECOND, max_bytes: LIMIT });
         let mut queue = Interleaver::new(config);
         let mut fragmenter = Fragmenter::new(1_000);
         // Made before, so that only what is queued is counted.

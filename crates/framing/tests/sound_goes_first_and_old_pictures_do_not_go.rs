@@ -10,8 +10,8 @@ use paceline_framing::types::{
     StreamId, VideoCodec,
 };
 use paceline_framing::{
-    Body, Class, Control, Cut, Fragmenter, Interleaver, InterleaverConfig, Packet, Reassembler,
-    ReassemblyConfig, Verdict,
+    Body, Class, Control, Cut, Fragmenter, Interleaver, InterleaverConfig, Packet, QueuePolicy,
+    Reassembler, ReassemblyConfig, Verdict,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,10 @@ const SENDER: SenderId = SenderId::new(1);
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+fn pictures(max_bytes: usize) -> QueuePolicy {
+    QueuePolicy::DropToKeyframe { max_age: ms(250), max_bytes }
 }
 
 fn frame(stream: StreamId, seq: u64, coding: Coding, data: Vec<u8>) -> Packet {
@@ -137,7 +141,10 @@ fn an_applications_data_goes_last_and_may_have_to_wait() {
         let body = Body::Control(Control::ApplicationData { channel: 1, data });
         make.0.cut(&Packet { sender: SENDER, epoch: None, body })
     };
-    let mut queue = Interleaver::new(InterleaverConfig::default().max_bulk_bytes(1_500));
+    let mut queue = Interleaver::new(
+        InterleaverConfig::default()
+            .data_policy(QueuePolicy::Reliable { deadline: ms(2_000), max_bytes: 1_500 }),
+    );
     // Larger than the bound, but it waits alone.
     assert_eq!(queue.push(now, data(&mut make, 2_500)), Verdict::Queued);
     assert_eq!(queue.push(now, data(&mut make, 10)), Verdict::Full);
@@ -250,7 +257,7 @@ fn a_stream_is_not_shed_for_another() {
 #[test]
 fn a_keyframe_is_asked_for_once_for_each_stream() {
     let now = Instant::now();
-    let config = InterleaverConfig::default().max_video_bytes(5_000);
+    let config = InterleaverConfig::default().video_policy(pictures(5_000));
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     // Too many messages, again and again.
     for seq in 0..3 {
@@ -280,7 +287,7 @@ fn a_keyframe_is_asked_for_once_for_each_stream() {
 #[test]
 fn a_picture_that_is_begun_is_never_shed() {
     let start = Instant::now();
-    let config = InterleaverConfig::default().max_video_bytes(10_000);
+    let config = InterleaverConfig::default().video_policy(pictures(10_000));
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     let _ = queue.push(start, maker.key(0, 9_000));
     let begun = queue.pop(start, 0).unwrap();
@@ -305,7 +312,7 @@ fn a_picture_that_is_begun_is_never_shed() {
 #[test]
 fn too_many_bytes_of_pictures_are_shed_oldest_first() {
     let now = Instant::now();
-    let config = InterleaverConfig::default().max_video_bytes(11_000);
+    let config = InterleaverConfig::default().video_policy(pictures(11_000));
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     for seq in 0..10 {
         // Each is 1,600 bytes, and some 400 beside.
@@ -318,7 +325,7 @@ fn too_many_bytes_of_pictures_are_shed_oldest_first() {
 #[test]
 fn a_picture_over_the_bound_goes_if_it_waits_alone() {
     let now = Instant::now();
-    let config = InterleaverConfig::default().max_video_bytes(10_000);
+    let config = InterleaverConfig::default().video_policy(pictures(10_000));
     let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
     assert_eq!(queue.push(now, maker.image(0, 100)), Verdict::Queued);
     assert_eq!(queue.push(now, maker.image(1, 100)), Verdict::Queued);
@@ -390,7 +397,7 @@ proptest! {
         script in prop::collection::vec((0..6_u8, 0..8_000_usize, 0..60_u64, 0..4_usize), 1..150),
     ) {
         let mut now = Instant::now();
-        let config = InterleaverConfig::default().max_video_bytes(20_000).max_control_bytes(500);
+        let config = InterleaverConfig::default().video_policy(pictures(20_000)).max_control_bytes(500);
         let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
         let mut arrived = Vec::new();
         let mut reassembler = Reassembler::new(ReassemblyConfig::default().max_age(ms(60_000)));
@@ -435,7 +442,7 @@ proptest! {
         script in prop::collection::vec((any::<bool>(), 0..6_000_usize, 0..80_u64, 0..6_usize), 1..150),
     ) {
         let mut now = Instant::now();
-        let config = InterleaverConfig::default().max_video_bytes(20_000);
+        let config = InterleaverConfig::default().video_policy(pictures(20_000));
         let (mut maker, mut queue) = (Maker::new(), Interleaver::new(config));
         let mut reassembler = Reassembler::new(ReassemblyConfig::default().max_age(ms(60_000)));
         let mut last = None;

@@ -56,18 +56,29 @@
 //! [`Mesh`] decides who is connected; `peer` below it is one connection: its
 //! hello, its queue, its heartbeat.
 
+mod cache;
 mod config;
+mod credit;
 mod io;
 mod mesh;
+mod pacer;
+mod path;
 mod peer;
+mod probe;
+mod quality;
 mod topology;
 
+pub use cache::{Cache, CacheConfig};
 pub use config::MeshConfig;
+pub use credit::{Credit, Meter, Overrun, Window, credit_cost};
 pub use io::{CallError, Event, Identity, Output, Reason, Recipients};
 pub use mesh::Mesh;
 pub use paceline_framing::{self as framing, Role};
 pub use paceline_types as types;
+pub use pacer::{Pacer, PacerConfig};
 pub use peer::PeerStats;
+pub use probe::Probe;
+pub use quality::{Direction, Quality, QualityConfig, QualityMeter, RttRange, StreamQuality};
 pub use topology::{Link, Place, Topology};
 
 #[cfg(doctest)]

@@ -31,6 +31,9 @@ pub(crate) struct Stream {
     /// The run of units that came too late to be played.
     too_late: Option<TooLate>,
     pace: f64,
+    /// The stream may have begun with what was held for us: so many units more that are no
+    /// faster than those before, and it has not.
+    backlog: u32,
     /// Until then a retransmission was waited for that did not come.
     waited_until: i64,
 }
@@ -81,6 +84,7 @@ impl Stream {
             seen: Seen::default(),
             too_late: None,
             pace: 0.0,
+            backlog: BACKLOG,
             waited_until: i64::MIN,
         }
     }
@@ -164,6 +168,18 @@ impl Stream {
     pub(crate) fn handle_unit<T>(&mut self, arrival: i64, place: Place, unit: &Unit<T>) {
         self.now = arrival;
         let transit = arrival - place.time;
+        if self.backlog > 0 {
+            self.backlog -= 1;
+            if !self.timeline.is_next(place) {
+                // What was held comes in its order.
+                self.backlog = 0;
+            } else if transit < self.transit.fastest() - self.timeline.spacing() / 2 {
+                // What comes faster than it was sampled was held, and says nothing of how
+                // long the network takes.
+                self.backlog = BACKLOG;
+                self.delay.handle_shift(transit);
+            }
+        }
         // One asked for again that is faster than the fastest shows that it was not.
         if !unit.retransmitted || transit < self.transit.fastest() {
             self.transit.handle_unit(arrival, transit);
@@ -411,6 +427,10 @@ const fn clamped(span: Duration, most: i64) -> i64 {
 /// 31 years after the first unit the clock stands still, so that sums of some
 /// instants cannot overflow.
 const END_OF_TIME: i64 = 1_000_000_000_000_000_000;
+
+/// A backlog can come in parts, as many at a time as may be in flight; between two
+/// parts are one or two units that are no faster.
+const BACKLOG: u32 = 5;
 
 /// After a step in time of so many units there was silence (an outage loses units,
 /// a silence does not).

@@ -132,6 +132,11 @@ impl Timeline {
         self.spacing
     }
 
+    /// Whether a unit is the newest, or the one after it.
+    pub(crate) const fn is_next(&self, place: Place) -> bool {
+        place.seq.wrapping_sub(self.highest) <= 1
+    }
+
     /// When the unit after the newest should be, if the stream goes on.
     pub(crate) const fn next_time(&self) -> i64 {
         self.highest_time + self.spacing

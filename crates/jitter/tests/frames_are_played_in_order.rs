@@ -189,7 +189,8 @@ fn whatever_is_refused_is_handed_back_and_counted() {
 // test_considered_lost_packet_in_large_gap_arrives, test_fill_queue.
 #[test]
 fn a_full_buffer_refuses_until_something_is_taken() {
-    let mut buffer = JitterBuffer::new(JitterConfig::default().capacity(4));
+    let config = JitterConfig::default().min_delay(ms(200)).start_delay(ms(200));
+    let mut buffer = JitterBuffer::new(config.capacity(4));
     #[expect(clippy::disallowed_methods, reason = "a test needs an epoch")]
     let start = std::time::Instant::now();
     for seq in 0..5 {

@@ -135,7 +135,9 @@ pub struct InterleaverConfig {
 
 impl InterleaverConfig {
     /// What becomes of an application's data that wait. Defaults to
-    /// [`QueuePolicy::Reliable`] with 2 s and 256 KiB: at 1 Mbit/s the one is the other.
+    /// [`QueuePolicy::Reliable`] with 4 s and 256 KiB. A message that is lost twice stops
+    /// the channel for 3 s (RFC 9260 §6.3: 1 s, and then 2), and is no reason to give a peer
+    /// up.
     ///
     /// More bytes let a slow peer fall further behind and cost that much for each; a
     /// shorter deadline gives up peers for shorter breaks of their link.
@@ -234,7 +236,7 @@ impl Default for InterleaverConfig {
     fn default() -> Self {
         Self {
             data_policy: QueuePolicy::Reliable {
-                deadline: Duration::from_secs(2),
+                deadline: Duration::from_secs(4),
                 max_bytes: 256 << 10,
             },
             high_watermark: 128 << 10,

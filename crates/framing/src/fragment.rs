@@ -31,6 +31,7 @@ struct Inner {
     flow: Option<Flow>,
     needed: bool,
     key: bool,
+    data_bytes: usize,
     bytes: usize,
     packet_bytes: usize,
     messages: Vec<Bytes>,
@@ -74,6 +75,12 @@ impl Cut {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.bytes
+    }
+
+    /// Bytes of an application's data in it; of anything else none.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.0.data_bytes
     }
 
     /// Its messages, in order. None at all if it would take more than 65,535.
@@ -215,6 +222,10 @@ impl Fragmenter {
                 matches!(frame.coding, Coding::Video { discardable: false, .. })
             }),
             key: frame.is_some_and(|(_, frame)| frame.coding.is_key()),
+            data_bytes: match &packet.body {
+                Body::Control(Control::ApplicationData { data, .. }) => data.len(),
+                _ => 0,
+            },
             bytes,
             packet_bytes,
             messages,

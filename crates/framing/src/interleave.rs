@@ -207,8 +207,21 @@ impl Interleaver {
     /// that it did not send yet or that were not acknowledged, may be given one.
     #[must_use]
     pub fn pop(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
+        self.pop_admitted(now, outstanding, |_| true)
+    }
+
+    /// The same, but before a packet of application data is begun, `admit` is asked: with
+    /// `false` it stays, and those behind it. For an owner whose peer has said how much
+    /// he takes.
+    #[must_use]
+    pub fn pop_admitted(
+        &mut self,
+        now: Instant,
+        outstanding: usize,
+        admit: impl FnOnce(&Cut) -> bool,
+    ) -> Option<Bytes> {
         self.expire(now);
-        let message = self.pop_first(now, outstanding);
+        let message = self.pop_first(now, outstanding, admit);
         self.handle_level();
         message
     }
@@ -251,6 +264,13 @@ impl Interleaver {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         [self.video.overdue_at(), self.data.overdue_at()].into_iter().flatten().min()
+    }
+
+    /// Lets what waits under [`QueuePolicy::Reliable`](crate::QueuePolicy) wait anew from
+    /// now on: until now it could not go for a reason that is not the peer's.
+    pub fn restart_deadlines(&mut self, now: Instant) {
+        self.video.restart_deadlines(now);
+        self.data.restart_deadlines(now);
     }
 
     /// How long the packet has waited that waits longest, of any class; of one that is
@@ -313,16 +333,25 @@ impl Interleaver {
         Verdict::Queued
     }
 
-    fn pop_first(&mut self, now: Instant, outstanding: usize) -> Option<Bytes> {
+    fn pop_first(
+        &mut self,
+        now: Instant,
+        outstanding: usize,
+        admit: impl FnOnce(&Cut) -> bool,
+    ) -> Option<Bytes> {
         let queues =
             [&mut self.control, &mut self.audio, &mut self.video.queue, &mut self.data.queue];
-        let (queue, len) =
-            queues.into_iter().find_map(|queue| queue.next_len().map(|len| (queue, len)))?;
+        let (class, queue, len) = queues
+            .into_iter()
+            .enumerate()
+            .find_map(|(class, queue)| queue.next_len().map(|len| (class, queue, len)))?;
         let fits = match self.window {
             Some(window) => outstanding == 0 || outstanding.saturating_add(len) <= window,
             None => outstanding < self.config.max_outstanding,
         };
-        if fits { queue.pop(now) } else { None }
+        let begins = queue.oldest_whole().filter(|_| class == DATA && queue.begun() == 0);
+        let goes = fits && begins.is_none_or(|waiting| admit(&waiting.cut));
+        if goes { queue.pop(now) } else { None }
     }
 
     fn expire(&mut self, now: Instant) {
@@ -345,3 +374,6 @@ impl Interleaver {
         }
     }
 }
+
+/// The place of application data among the classes: last.
+const DATA: usize = 3;

@@ -90,6 +90,12 @@ impl Lane {
         self.queue.first()?.since.checked_add(deadline)
     }
 
+    pub(crate) fn restart_deadlines(&mut self, now: Instant) {
+        if matches!(self.policy, QueuePolicy::Reliable { .. }) {
+            self.queue.restart(now);
+        }
+    }
+
     pub(crate) fn overdue(&self, now: Instant) -> bool {
         self.overdue_at().is_some_and(|at| at <= now)
     }

@@ -56,6 +56,11 @@ impl Queue {
         Some(message)
     }
 
+    /// All that wait begin to wait now.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.since = now);
+    }
+
     /// How many are begun: none or the first.
     pub(crate) fn begun(&self) -> usize {
         self.waiting.front().map_or(0, |first| usize::from(first.sent > 0))

@@ -176,6 +176,10 @@ fn bye_is_type_135() {
         &control(Control::Bye { reason: ByeReason::Leaving }),
         "deadbeef 01 02 0087 00000009 fa8ae3a7 01020304 0000000000030001 01",
     );
+    assert_bytes(
+        &control(Control::Bye { reason: ByeReason::TooSlow }),
+        "deadbeef 01 02 0087 00000009 1bb19350 01020304 0000000000030001 03",
+    );
 }
 
 #[test]

@@ -180,6 +180,11 @@ impl Cache {
         }
     }
 
+    /// Keeps no more of a stream that there is.
+    pub fn forget(&mut self, stream: StreamKey) {
+        self.streams.remove(&stream);
+    }
+
     /// All that a newcomer needs to be where the others are, oldest first; `None` if only
     /// a new keyframe can do that.
     #[must_use]

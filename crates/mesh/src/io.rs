@@ -7,6 +7,8 @@ use bytes::Bytes;
 use paceline_framing::{Packet, Role};
 use paceline_types::{ConnectionOp, PeerId, SenderId, Signal};
 
+use crate::{GoneReason, Quality};
+
 /// Who we are in the room.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "callers make it")]
@@ -64,7 +66,12 @@ pub enum Output {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Both ends have said hello.
+    /// More than the high watermark waits for a peer.
+    Congested {
+        /// For whom.
+        peer: PeerId,
+    },
+    /// Both ends have said hello: he is ready.
     Connected {
         /// Who.
         peer: PeerId,
@@ -73,14 +80,20 @@ pub enum Event {
         /// What he says he does there.
         role: Role,
     },
+    /// No more than the low watermark waits for a peer who was congested. Not told when his
+    /// connection ends, which is as good.
+    Drained {
+        /// For whom.
+        peer: PeerId,
+    },
     /// The connection is over, and is not made again.
     Gone {
         /// Who.
         peer: PeerId,
         /// His number in the room.
         sender: SenderId,
-        /// For a log and a person.
-        reason: String,
+        /// Why.
+        reason: GoneReason,
     },
     /// A connection that was up is down, and is being made again.
     Interrupted {
@@ -88,10 +101,26 @@ pub enum Event {
         peer: PeerId,
         /// His number in the room.
         sender: SenderId,
-        /// For a log and a person.
-        reason: String,
+        /// Why.
+        reason: GoneReason,
     },
-    /// Pictures for him were shed: he can go on only from a keyframe.
+    /// The path to him seems lost, and one is looked for. What is sent waits, within the
+    /// bounds of his queue.
+    Reconnecting {
+        /// To whom.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+    },
+    /// There is a path to him again; nothing that waited is lost.
+    Reconnected {
+        /// To whom.
+        peer: PeerId,
+        /// His number in the room.
+        sender: SenderId,
+    },
+    /// Pictures for him were shed, or he is new and nothing is kept for newcomers: he can
+    /// go on only from a keyframe.
     NeedsKeyframe {
         /// Who.
         peer: PeerId,
@@ -103,22 +132,41 @@ pub enum Event {
         /// The packet; its sender is his.
         packet: Packet,
     },
+    /// How the last ten seconds were, told every second or so.
+    Quality {
+        /// Of the connection to whom.
+        peer: PeerId,
+        /// The figures.
+        quality: Quality,
+    },
 }
 
 /// Why [`Mesh::poll_timeout`](crate::Mesh::poll_timeout) wants to be woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// An offer of ours was not answered in time.
+    Answer,
+    /// Our engine has not described its end of a connection in time.
+    Offer,
     /// A connection has taken too long to open.
     Open,
+    /// Something that may not be left out has waited for a peer for too long.
+    Overdue,
     /// A peer is to be pinged.
     Ping,
+    /// What a path takes is to be measured.
+    Probe,
     /// A packet's fragments are overdue.
     Reassembly,
-    /// A broken call is to be made again.
+    /// A broken call is to be made again, or is waited for no longer.
     Redial,
+    /// A path is to be looked for anew.
+    Restart,
     /// A peer has been silent for too long.
     Silence,
+    /// A peer has confirmed nothing for too long.
+    Stall,
 }
 
 /// Why a peer is not called or expected.

@@ -33,12 +33,21 @@
 //!     let (here, there) = if turn == 0 { (a.peer, 1) } else { (b.peer, 0) };
 //!     while let Some(output) = meshes[turn].poll_output() {
 //!         match output {
-//!             // A transport would make an offer; here the channel opens at once.
-//!             Output::Connection { peer, op: ConnectionOp::Call } => {
-//!                 meshes[turn].handle_connection(now, peer, ConnectionEvent::Open);
-//!                 meshes[there].handle_signal(now, here, Signal::Offer { sdp: String::new() });
-//!                 meshes[there].handle_connection(now, here, ConnectionEvent::Open);
+//!             // A transport: what it says first, and when its channel opens.
+//!             Output::Connection { peer, op } => {
+//!                 let says = match op {
+//!                     ConnectionOp::Call => vec![Signal::Offer { sdp: "offer".into() }],
+//!                     ConnectionOp::Remote(Signal::Offer { .. }) => {
+//!                         vec![Signal::Answer { sdp: "answer".into() }]
+//!                     }
+//!                     _ => vec![],
+//!                 };
+//!                 let opens = matches!(op, ConnectionOp::Remote(_)).then_some(ConnectionEvent::Open);
+//!                 for event in says.into_iter().map(ConnectionEvent::Local).chain(opens) {
+//!                     meshes[turn].handle_connection(now, peer, event);
+//!                 }
 //!             }
+//!             Output::Signal { signal, .. } => meshes[there].handle_signal(now, here, signal),
 //!             Output::Transmit { bytes, .. } => {
 //!                 meshes[there].handle_connection(now, here, ConnectionEvent::Message(bytes));
 //!             }
@@ -53,32 +62,50 @@
 //!
 //! # Where to start reading
 //!
-//! [`Mesh`] decides who is connected; `peer` below it is one connection: its
-//! hello, its queue, its heartbeat.
+//! [`Mesh`] knows the peers; `joining` is how their connections come about, `incoming`
+//! what comes over them, `reconnect` how a lost path is looked for, `lifecycle` how they
+//! end, and `peer` is one of them: its queue, its heartbeat. [`Negotiator`] decides whose
+//! offer stands, `supervisor` whose turn it is.
 
 mod cache;
+mod candidates;
 mod config;
 mod credit;
+mod description;
+mod fanout;
+mod incoming;
 mod io;
+mod joining;
+mod lifecycle;
 mod mesh;
+mod negotiation;
 mod pacer;
 mod path;
 mod peer;
 mod probe;
 mod quality;
+mod reason;
+mod reconnect;
+mod signaling;
+mod stats;
+mod supervisor;
 mod topology;
 
 pub use cache::{Cache, CacheConfig};
 pub use config::MeshConfig;
 pub use credit::{Credit, Meter, Overrun, Window, credit_cost};
+pub use fanout::{DataError, MAX_DATA, PADDING};
 pub use io::{CallError, Event, Identity, Output, Reason, Recipients};
 pub use mesh::Mesh;
+pub use negotiation::Negotiator;
 pub use paceline_framing::{self as framing, Role};
 pub use paceline_types as types;
 pub use pacer::{Pacer, PacerConfig};
-pub use peer::PeerStats;
 pub use probe::Probe;
 pub use quality::{Direction, Quality, QualityConfig, QualityMeter, RttRange, StreamQuality};
+pub use reason::{GoneReason, Phase, Refusal};
+pub use signaling::{NegotiatorConfig, NegotiatorOutput, SignalVerdict, SignalingState};
+pub use stats::{MeshStats, PeerStats};
 pub use topology::{Link, Place, Topology};
 
 #[cfg(doctest)]

@@ -1,20 +1,15 @@
-//! The machine.
+//! The machine: who is called and expected, what is sent, when it wants to be woken.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
 
-use bytes::Bytes;
-use paceline_framing::{
-    Body, ByeReason, Control, Fragmenter, Hello, PROTOCOL_VERSION, Packet, ParseError, Role,
-};
-use paceline_types::{
-    ConnectionEvent, ConnectionOp, ConnectionState, Epoch, PeerId, SenderId, Signal,
-};
-use tracing::{debug, info};
+use paceline_framing::{Body, ByeReason, Control, Cut, Fragmenter, Packet, Role};
+use paceline_types::{Epoch, PeerId, SenderId};
 
-use crate::MeshConfig;
-use crate::io::{CallError, Event, Identity, Output, Reason, Recipients};
-use crate::peer::{Peer, PeerStats, Side};
+use crate::io::{CallError, Identity, Output, Reason, Recipients};
+use crate::peer::{Peer, Stage};
+use crate::supervisor::Supervisor;
+use crate::{Cache, MeshConfig, MeshStats, Negotiator, PeerStats, Quality};
 
 /// Keeps the connections of one participant.
 ///
@@ -22,20 +17,26 @@ use crate::peer::{Peer, PeerStats, Side};
 /// |---|---|
 /// | who | [`call`](Self::call), [`expect`](Self::expect), [`hang_up`](Self::hang_up) |
 /// | input | [`handle_signal`](Self::handle_signal), [`handle_connection`](Self::handle_connection), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`send`](Self::send), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
+/// | steering | [`send`](Self::send), [`send_data`](Self::send_data), [`consume`](Self::consume), [`restart_ice`](Self::restart_ice), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
+/// | looking | [`mesh_stats`](Self::mesh_stats), [`stats`](Self::stats), [`quality`](Self::quality), [`connected`](Self::connected) |
 #[derive(Debug)]
 pub struct Mesh {
-    config: MeshConfig,
-    identity: Identity,
-    epoch: Epoch,
+    pub(crate) config: MeshConfig,
+    pub(crate) identity: Identity,
+    pub(crate) epoch: Epoch,
     /// What our own clock reads zero at, on the wire.
-    origin: Instant,
-    peers: BTreeMap<PeerId, Peer>,
-    /// One for each message size that some peer asks for: mostly one.
-    fragmenters: BTreeMap<usize, Fragmenter>,
-    outputs: VecDeque<Output>,
+    pub(crate) origin: Instant,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    /// The next deadline of each peer who has one.
+    deadlines: BTreeSet<(Instant, PeerId)>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) cutters: Cutters,
+    pub(crate) cache: Cache,
+    pub(crate) outputs: VecDeque<Output>,
+    /// What is counted; what there is now is not in it.
+    pub(crate) counts: MeshStats,
 }
 
 impl Mesh {
@@ -43,21 +44,31 @@ impl Mesh {
     ///
     /// # Panics
     ///
-    /// If the config's `max_message` is below 256 bytes, or its `heartbeat` zero.
+    /// If the config's `max_message` is below 256 bytes, its `heartbeat` zero, or its
+    /// `max_negotiators` zero.
     #[must_use]
     pub fn new(now: Instant, identity: Identity, mut config: MeshConfig) -> Self {
         assert!(config.max_message >= MIN_MESSAGE, "max_message is at least {MIN_MESSAGE}");
         assert!(!config.heartbeat.is_zero(), "heartbeat is not zero");
+        assert!(config.max_negotiators > 0, "max_negotiators is not zero");
         // What we say we accept is what we accept.
         config.reassembly = config.reassembly.max_message(config.max_message);
+        config.pacer = config.pacer.max_message(config.max_message);
+        let mut cutters = Cutters::default();
+        // What is kept for newcomers is cut to this also while nobody is there.
+        cutters.join(config.max_message);
         Self {
+            cache: Cache::new(config.cache.clone()),
+            supervisor: Supervisor::new(config.max_negotiators),
             config,
             identity,
             epoch: Epoch::default(),
             origin: now,
             peers: BTreeMap::new(),
-            fragmenters: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            cutters,
             outputs: VecDeque::new(),
+            counts: MeshStats::default(),
         }
     }
 
@@ -67,12 +78,14 @@ impl Mesh {
     ///
     /// [`CallError`], and nothing has changed.
     pub fn call(&mut self, now: Instant, peer: PeerId, sender: SenderId) -> Result<(), CallError> {
-        self.admit(peer, sender, Side::Caller)?;
-        self.dial(now, peer);
+        self.admit(peer, sender, true)?;
+        self.begin(now, peer, None);
+        self.schedule(peer);
         Ok(())
     }
 
-    /// Lets `peer` make a connection to us.
+    /// Lets `peer` make a connection to us. Until he does it costs nothing but his place,
+    /// and is waited for without end.
     ///
     /// # Errors
     ///
@@ -83,10 +96,10 @@ impl Mesh {
         peer: PeerId,
         sender: SenderId,
     ) -> Result<(), CallError> {
-        self.admit(peer, sender, Side::Callee)
+        self.admit(peer, sender, false)
     }
 
-    fn admit(&mut self, peer: PeerId, sender: SenderId, side: Side) -> Result<(), CallError> {
+    fn admit(&mut self, peer: PeerId, sender: SenderId, calls: bool) -> Result<(), CallError> {
         if peer == self.identity.peer {
             return Err(CallError::Itself);
         }
@@ -95,33 +108,33 @@ impl Mesh {
         }
         let max_peers = self.config.max_peers;
         if self.peers.len() >= max_peers {
+            self.counts.refused += 1;
             return Err(CallError::Full { max_peers });
         }
-        self.peers.insert(peer, Peer::new(sender, side, &self.config));
+        let negotiator = Negotiator::new(self.polite(peer), self.config.negotiator);
+        self.peers.insert(peer, Peer::new(sender, calls, negotiator, &self.config));
         Ok(())
     }
 
-    /// Ends the connection to `peer` and forgets him. Does nothing if he is unknown.
+    /// Of two ends that both call, the one with the larger id gives way.
+    pub(crate) fn polite(&self, peer: PeerId) -> bool {
+        self.identity.peer > peer
+    }
+
+    /// Ends the connection to `peer`, however far it is, and forgets him. Does nothing if
+    /// he is unknown.
     pub fn hang_up(&mut self, now: Instant, peer: PeerId, reason: ByeReason) {
-        let Some(state) = self.peers.get(&peer).map(|peer| peer.state) else { return };
-        if state == ConnectionState::Connected {
-            self.send_control(now, peer, Control::Bye { reason });
-            // Control goes first, so this is it if it has not gone yet; what else
-            // waits is of no use any more.
-            let known = self.peers.get_mut(&peer);
-            if let Some(bytes) = known.and_then(|known| known.pop_at_once(now)) {
-                self.outputs.push_back(Output::Transmit { peer, bytes });
-            }
-        }
-        self.peers.remove(&peer);
-        if state != ConnectionState::New {
-            self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Close });
-        }
+        self.say_bye(now, peer, reason);
+        self.remove(now, peer);
     }
 
     /// Ends all connections.
     pub fn hang_up_all(&mut self, now: Instant, reason: ByeReason) {
-        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+        // Who waits is forgotten first, so that nobody's end is another's turn.
+        let waits = |known: &Peer| matches!(known.stage, Stage::Waiting { .. });
+        let mut peers: Vec<_> = self.peers.iter().map(|(&id, known)| (!waits(known), id)).collect();
+        peers.sort_unstable();
+        for (_, peer) in peers {
             self.hang_up(now, peer, reason);
         }
     }
@@ -133,129 +146,65 @@ impl Mesh {
 
     /// The epoch that our control packets carry.
     pub fn set_epoch(&mut self, epoch: Epoch) {
+        if epoch != self.epoch {
+            // Packets of an older one are refused.
+            self.cache = Cache::new(self.config.cache.clone());
+        }
         self.epoch = epoch;
-    }
-
-    /// Takes in what a peer said by the signalling road.
-    pub fn handle_signal(&mut self, now: Instant, peer: PeerId, signal: Signal) {
-        let us = self.identity.peer;
-        let Some(known) = self.peers.get_mut(&peer) else {
-            debug!(%peer, "a signal of somebody who is not expected");
-            return;
-        };
-        if matches!(signal, Signal::Offer { .. }) {
-            if known.side == Side::Caller && known.state == ConnectionState::Connecting {
-                // Glare: both made an offer. The larger id is polite and gives way.
-                if us < peer {
-                    debug!(%peer, "his offer is ignored: ours stands");
-                    return;
-                }
-                known.side = Side::Callee;
-            }
-            // Also a peer that comes back before we noticed that he was gone.
-            if known.connected() {
-                let reason = "it made a new connection".to_owned();
-                let event = Event::Interrupted { peer, sender: known.sender, reason };
-                self.outputs.push_back(Output::Event(event));
-            }
-            if known.state != ConnectionState::New {
-                self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Close });
-            }
-            known.reset(ConnectionState::Connecting, &self.config);
-            known.open_by = Some(now + self.config.open_timeout);
-        }
-        let op = ConnectionOp::Remote(signal);
-        self.outputs.push_back(Output::Connection { peer, op });
-    }
-
-    /// Takes in what the transport says of a connection.
-    pub fn handle_connection(&mut self, now: Instant, peer: PeerId, event: ConnectionEvent) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        match event {
-            ConnectionEvent::Closed { reason } => self.broken(now, peer, &reason),
-            ConnectionEvent::Local(signal) => {
-                self.outputs.push_back(Output::Signal { peer, signal });
-            }
-            ConnectionEvent::Message(bytes) => self.handle_message(now, peer, bytes),
-            ConnectionEvent::Open => {
-                known.open = true;
-                self.send_hello(now, peer);
-            }
-            ConnectionEvent::Acked(bytes) => {
-                known.outstanding = known.outstanding.saturating_sub(bytes);
-                self.flush(now, peer);
-            }
-            _ => {}
-        }
     }
 
     /// Lets time pass. Calling it early or twice does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
-            while let Some(reason) = self.due(now, peer) {
+        while let Some(&(at, peer)) = self.deadlines.first()
+            && at <= now
+        {
+            let known = self.peers.get(&peer);
+            if let Some((_, reason)) = known.and_then(|known| known.deadline(&self.config)) {
                 self.handle_deadline(now, peer, reason);
             }
-        }
-    }
-
-    fn due(&self, now: Instant, peer: PeerId) -> Option<Reason> {
-        let (at, reason) = self.peers.get(&peer)?.deadline(self.config.gone_after)?;
-        (at <= now).then_some(reason)
-    }
-
-    fn handle_deadline(&mut self, now: Instant, peer: PeerId, reason: Reason) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        match reason {
-            Reason::Open => self.close_broken(now, peer, "the connection did not open in time"),
-            Reason::Ping => {
-                known.next_ping = Some(now + self.config.heartbeat);
-                let t1 = self.micros(now);
-                self.send_control(now, peer, Control::Ping { t1 });
-            }
-            Reason::Reassembly => known.reassembler.handle_timeout(now),
-            Reason::Redial => {
-                known.redial_at = None;
-                known.stats.retries += 1;
-                self.dial(now, peer);
-            }
-            Reason::Silence => self.close_broken(now, peer, "nothing was heard of it"),
+            self.schedule(peer);
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        self.peers
-            .values()
-            .filter_map(|peer| peer.deadline(self.config.gone_after))
-            .min_by_key(|&(at, _)| at)
+        let (_, peer) = self.deadlines.first()?;
+        self.peers.get(peer)?.deadline(&self.config)
+    }
+
+    /// Puts a peer's next deadline where it belongs. To be called after whatever may
+    /// have changed it.
+    pub(crate) fn schedule(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let next = known.deadline(&self.config).map(|(at, _)| at);
+        if next != known.scheduled {
+            if let Some(at) = known.scheduled {
+                self.deadlines.remove(&(at, peer));
+            }
+            self.deadlines.extend(next.map(|at| (at, peer)));
+            known.scheduled = next;
+        }
+    }
+
+    /// Forgets a peer, and lets those who wait go on.
+    pub(crate) fn remove(&mut self, now: Instant, peer: PeerId) -> Option<Peer> {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.negotiator.close();
+        }
+        self.drain_negotiator(now, peer);
+        self.leave_stage(now, peer, Stage::Expected);
+        let known = self.peers.remove(&peer)?;
+        if let Some(at) = known.scheduled {
+            self.deadlines.remove(&(at, peer));
+        }
+        Some(known)
     }
 
     /// Takes what has to be done, oldest first, until `None`.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// Queues a packet for everybody it is for. It is emitted, checksummed and cut
-    /// once; all queues share the bytes.
-    pub fn send(&mut self, now: Instant, to: Recipients, packet: &Packet) {
-        let peers: Vec<_> = match to {
-            Recipients::All => self.connected().collect(),
-            Recipients::One(peer) => self.connected().filter(|&other| other == peer).collect(),
-        };
-        let mut cuts = BTreeMap::new();
-        for peer in peers {
-            let Some(known) = self.peers.get_mut(&peer) else { continue };
-            let cut = cuts.entry(known.max_message).or_insert_with_key(|&limit| {
-                self.fragmenters.entry(limit).or_insert_with(|| Fragmenter::new(limit)).cut(packet)
-            });
-            if known.push(now, cut.clone()) {
-                self.flush(now, peer);
-            } else {
-                self.close_broken(now, peer, "it takes no control packets any more");
-            }
-        }
     }
 
     /// Queues a control packet of ours for one peer.
@@ -270,16 +219,24 @@ impl Mesh {
         self.send(now, Recipients::All, &packet);
     }
 
+    /// A control packet of ours, under our number and epoch.
+    #[must_use]
+    pub fn control_packet(&self, control: Control) -> Packet {
+        Packet {
+            sender: self.identity.sender,
+            epoch: Some(self.epoch),
+            body: Body::Control(control),
+        }
+    }
+
     /// Whether anybody is connected, or called, or about to call again. Not if we only
     /// expect somebody who never called.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.peers
-            .values()
-            .any(|peer| peer.side == Side::Caller || peer.connected() || peer.open_by.is_some())
+        self.peers.values().any(|known| known.called || !matches!(known.stage, Stage::Expected))
     }
 
-    /// Who is connected.
+    /// Who is connected, also while a path to him is looked for.
     pub fn connected(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.peers.iter().filter(|(_, peer)| peer.connected()).map(|(&id, _)| id)
     }
@@ -296,199 +253,78 @@ impl Mesh {
         self.peers.get(&peer).map(Peer::stats)
     }
 
-    fn dial(&mut self, now: Instant, peer: PeerId) {
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.reset(ConnectionState::Connecting, &self.config);
-            known.open_by = Some(now + self.config.open_timeout);
-            self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Call });
-        }
-    }
-
-    /// The transport still has the connection: it is told, then it is broken.
-    fn close_broken(&mut self, now: Instant, peer: PeerId, reason: &str) {
-        self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Close });
-        self.broken(now, peer, reason);
-    }
-
-    /// The connection is no more: the caller makes it again, the callee waits for
-    /// that as long as the caller would try.
-    fn broken(&mut self, now: Instant, peer: PeerId, reason: &str) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        info!(%peer, reason, "connection lost");
-        let attempt = known.attempts;
-        let (sender, was_connected) = (known.sender, known.connected());
-        known.attempts += 1;
-        known.reset(ConnectionState::Failed, &self.config);
-        match known.side {
-            Side::Caller if attempt < self.config.retries => {
-                known.redial_at = Some(now + REDIAL_STEP * attempt);
-            }
-            // The caller decides whether there is another try; the signalling
-            // server tells when he has left.
-            Side::Callee if attempt < self.config.retries => {
-                known.state = ConnectionState::New;
-                // But not for ever: he may have given up after fewer breaks than we saw.
-                let patience = self.config.open_timeout + REDIAL_STEP * self.config.retries;
-                known.open_by = Some(now + patience);
-            }
-            _ => return self.gone(peer, reason),
-        }
-        if was_connected {
-            let event = Event::Interrupted { peer, sender, reason: reason.to_owned() };
-            self.outputs.push_back(Output::Event(event));
-        }
-    }
-
-    fn gone(&mut self, peer: PeerId, reason: &str) {
-        if let Some(known) = self.peers.remove(&peer) {
-            let event = Event::Gone { peer, sender: known.sender, reason: reason.to_owned() };
-            self.outputs.push_back(Output::Event(event));
-        }
-    }
-
-    fn handle_message(&mut self, now: Instant, peer: PeerId, bytes: Bytes) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.stats.received_bytes += bytes.len() as u64;
-        if let Err(error) = known.reassembler.handle_message(now, bytes) {
-            // What a later version says beside media is no fault of his.
-            if known.newer && matches!(error, ParseError::UnknownType(128..)) {
-                return;
-            }
-            known.stats.bad_messages += 1;
-            debug!(%peer, %error, "a message is no packet");
-            return;
-        }
-        if known.connected() {
-            // Only what parses counts as a sign of life.
-            known.heard = Some(now);
-        }
-        while let Some(packet) = self.peers.get_mut(&peer).and_then(|p| p.reassembler.poll_output())
-        {
-            self.handle_packet(now, peer, packet);
-        }
-    }
-
-    fn handle_packet(&mut self, now: Instant, peer: PeerId, packet: Packet) {
-        let t4 = self.micros(now);
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        // Authority is the channel: nobody speaks for somebody else.
-        if packet.sender != known.sender {
-            known.stats.spoofed += 1;
-            debug!(%peer, claimed = %packet.sender, "a packet in somebody else's name");
-            return;
-        }
-        if packet.epoch.is_none() && matches!(packet.body, Body::Control(_)) {
-            known.stats.bad_messages += 1;
-            debug!(%peer, "a control packet without an epoch");
-            return;
-        }
-        match packet.body {
-            Body::Control(Control::Hello(hello)) => self.handle_hello(now, peer, &hello),
-            // Before the hello nothing else counts.
-            _ if !known.connected() => known.stats.bad_messages += 1,
-            Body::Control(Control::Bye { reason }) => {
-                self.outputs.push_back(Output::Connection { peer, op: ConnectionOp::Close });
-                self.gone(peer, &format!("it said goodbye ({reason:?})"));
-            }
-            Body::Control(Control::Ping { t1 }) => {
-                self.send_control(now, peer, Control::Pong { t1, t2: t4, t3: t4 });
-            }
-            Body::Control(Control::Pong { t1, t2, t3 }) => {
-                let there = t3.saturating_sub(t2);
-                let all = t4.saturating_sub(t1);
-                known.stats.rtt = Some(Duration::from_micros(all.saturating_sub(there)));
-            }
-            _ => self.outputs.push_back(Output::Event(Event::Packet { peer, packet })),
-        }
-    }
-
-    fn handle_hello(&mut self, now: Instant, peer: PeerId, hello: &Hello) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        if known.connected() {
-            known.stats.bad_messages += 1;
-            return;
-        }
-        let ours = &self.identity;
-        if hello.session != ours.session || hello.peer != peer || hello.sender != known.sender {
-            return self.close_broken(now, peer, "its hello is not that of the peer we know");
-        }
-        let versions = hello.min_version..=hello.max_version;
-        if !versions.contains(&PROTOCOL_VERSION) {
-            return self.close_broken(now, peer, "it speaks no version that we do");
-        }
-        let limit = usize::try_from(hello.max_message).unwrap_or(usize::MAX);
-        if limit < MIN_MESSAGE {
-            return self.close_broken(now, peer, "it accepts too short messages");
-        }
-        known.max_message = self.config.max_message.min(limit);
-        known.max_packet = usize::try_from(hello.max_packet).unwrap_or(usize::MAX);
-        known.role = hello.role;
-        known.newer = hello.max_version > PROTOCOL_VERSION;
-        known.state = ConnectionState::Connected;
-        known.attempts = 0;
-        known.open_by = None;
-        known.heard = Some(now);
-        known.next_ping = Some(now);
-        let (sender, role) = (known.sender, hello.role);
-        info!(%peer, %sender, ?role, "connected");
-        self.outputs.push_back(Output::Event(Event::Connected { peer, sender, role }));
-    }
-
-    /// Hello is the one packet that goes to a peer who is not connected yet.
-    fn send_hello(&mut self, now: Instant, peer: PeerId) {
-        let Identity { session, peer: us, sender, role } = self.identity;
-        let hello = Hello {
-            session,
-            peer: us,
-            sender,
-            min_version: PROTOCOL_VERSION,
-            max_version: PROTOCOL_VERSION,
-            role,
-            capabilities: 0,
-            max_message: self.config.max_message as u32,
-            max_packet: self.config.reassembly.max_packet_bytes() as u32,
-            resume: [0; 16],
-        };
-        let packet = self.control_packet(Control::Hello(hello));
-        let limit = self.config.max_message;
-        let fragmenter = self.fragmenters.entry(limit).or_insert_with(|| Fragmenter::new(limit));
-        let cut = fragmenter.cut(&packet);
-        if let Some(known) = self.peers.get_mut(&peer) {
-            // A queue that is new has room for one packet.
-            let _ = known.push(now, cut);
-            self.flush(now, peer);
-        }
-    }
-
-    fn flush(&mut self, now: Instant, peer: PeerId) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        while let Some(bytes) = known.pop(now) {
-            self.outputs.push_back(Output::Transmit { peer, bytes });
-        }
-        if known.queue.poll_needs_keyframe() {
-            self.outputs.push_back(Output::Event(Event::NeedsKeyframe { peer }));
-        }
-    }
-
-    /// A control packet of ours, under our number and epoch.
+    /// The last ten seconds of one peer's connection; `None` if he is not connected.
     #[must_use]
-    pub fn control_packet(&self, control: Control) -> Packet {
-        Packet {
-            sender: self.identity.sender,
-            epoch: Some(self.epoch),
-            body: Body::Control(control),
-        }
+    pub fn quality(&self, now: Instant, peer: PeerId) -> Option<Quality> {
+        self.peers.get(&peer)?.quality.as_ref().map(|meter| meter.quality(now))
     }
 
-    fn micros(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.origin).as_micros() as u64
+    /// Counts of all connections. Looks at every peer: not for each packet.
+    #[must_use]
+    pub fn mesh_stats(&self) -> MeshStats {
+        MeshStats {
+            peers: self.peers.len(),
+            active: self.connected().count(),
+            negotiating: self.supervisor.busy(),
+            waiting: self.supervisor.waiting(),
+            queued_bytes: self.peers.values().map(|peer| peer.queue.queued_bytes()).sum(),
+            ..self.counts
+        }
     }
 }
 
-/// A call is made again after 0, 2 and 4 s: at once for a blip, then slowly
-/// enough not to hammer a host that everybody lost.
-const REDIAL_STEP: Duration = Duration::from_secs(2);
+/// A fragmenter for each message size that somebody who is connected asks for, mostly
+/// one. Those of one size share its numbering, so it lives as long as any of them.
+#[derive(Debug, Default)]
+pub(crate) struct Cutters(BTreeMap<usize, (Fragmenter, usize)>);
+
+impl Cutters {
+    pub(crate) fn join(&mut self, limit: usize) {
+        self.0.entry(limit).or_insert_with(|| (Fragmenter::new(limit), 0)).1 += 1;
+    }
+
+    pub(crate) fn leave(&mut self, limit: usize) {
+        if let Some((_, users)) = self.0.get_mut(&limit) {
+            *users -= 1;
+            if *users == 0 {
+                self.0.remove(&limit);
+            }
+        }
+    }
+
+    pub(crate) fn cut(&mut self, limit: usize, packet: &Packet) -> Cut {
+        match self.0.get_mut(&limit) {
+            Some((fragmenter, _)) => fragmenter.cut(packet),
+            None => Fragmenter::new(limit).cut(packet),
+        }
+    }
+}
 
 /// The shortest message limit that is worth talking to: a header, an epoch, a
 /// fragment header and some payload.
-const MIN_MESSAGE: usize = 256;
+pub(crate) const MIN_MESSAGE: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use paceline_framing::{Body, Control, Packet};
+    use paceline_types::SenderId;
+
+    use super::Cutters;
+
+    /// Whoever says in his hello that he takes messages of yet another size.
+    #[test]
+    fn sizes_that_nobody_asks_for_any_more_are_forgotten() {
+        let mut cutters = Cutters::default();
+        let body = Body::Control(Control::Ping { t1: 0 });
+        let packet = Packet { sender: SenderId::new(1), epoch: None, body };
+        for limit in 256..2_000 {
+            cutters.join(limit);
+            cutters.join(limit);
+            let _ = cutters.cut(limit, &packet);
+            cutters.leave(limit);
+            assert_eq!(cutters.0.len(), 1);
+            cutters.leave(limit);
+            assert!(cutters.0.is_empty());
+        }
+    }
+}

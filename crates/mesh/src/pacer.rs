@@ -302,7 +302,10 @@ impl Pacer {
                 break;
             }
         }
-        let Some(sent) = last else { return self.grow(bytes, false) };
+        let Some(sent) = last else {
+            let limited = self.in_flight.front().is_some_and(|sent| sent.demand_limited);
+            return self.grow(bytes, limited);
+        };
         self.first_sent = Some(sent.at);
         self.take_sample(now, &sent);
         self.grow(bytes, sent.demand_limited);
@@ -323,7 +326,7 @@ impl Pacer {
 
     /// Whether something waits for no other reason than that the window has no room for
     /// it. To be told when nothing more is sent: after anything was queued, and after each
-    /// acknowledgement.
+    /// acknowledgement; and before anything is sent if not all of what waits will fit.
     ///
     /// While nothing waits, what comes through is the demand, not the capacity.
     pub fn set_waiting(&mut self, now: Instant, waiting: bool) {
@@ -382,7 +385,7 @@ impl Pacer {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return None;
         }
-        self.next_probe = Some(now + self.config.probe_interval);
+        self.next_probe = Some(now.checked_add(self.config.probe_interval)?);
         let bytes = self.config.probe_bytes;
         self.probe = Some(Cluster::new(now, self.sent, bytes, self.outstanding()));
         Some(Probe { bytes })

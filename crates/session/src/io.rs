@@ -49,13 +49,24 @@ pub enum Input {
         /// What.
         event: ConnectionEvent,
     },
+    /// Our application has taken some of what a peer's sent ([`Event::Data`]). Until it
+    /// has, there is a bound on how much he may send.
+    Consumed {
+        /// Whose.
+        peer: PeerId,
+        /// How many.
+        packets: usize,
+        /// How long they were together.
+        bytes: usize,
+    },
     /// The application has something for others (type 148 of `docs/WIRE.md`).
     Data {
         /// Who gets it.
         to: Recipients,
         /// For the application to tell one use from another.
         channel: u16,
-        /// Bytes of its own. Who takes no packet so large (4 MiB by default) is left out.
+        /// Bytes of its own: [`MAX_DATA`](mesh::MAX_DATA) at most, or they are refused
+        /// and counted. Who does not keep up is given up.
         data: Bytes,
     },
     /// An encoder of ours made a frame. Its sequence number is the encoder's.
@@ -80,6 +91,8 @@ pub enum Input {
     MemberJoined(Member),
     /// Somebody left.
     MemberLeft(PeerId),
+    /// This machine's network is another now: paths are looked for anew.
+    NetworkChanged,
     /// Our stage tells what is in its mix.
     MixInfo(MixInfo),
     /// A decoder can go on only from a keyframe.
@@ -172,6 +185,11 @@ pub enum Output {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// Much waits for somebody: more than his queue's high watermark.
+    Congested {
+        /// For whom.
+        peer: PeerId,
+    },
     /// A connection is up.
     Connected {
         /// To whom.
@@ -201,6 +219,11 @@ pub enum Event {
         /// It is being made again: [`Connected`](Self::Connected) may follow.
         again: bool,
     },
+    /// Little waits any more for somebody who was congested.
+    Drained {
+        /// For whom.
+        peer: PeerId,
+    },
     /// The room has another host, or none.
     HostChanged {
         /// Who.
@@ -226,6 +249,16 @@ pub enum Event {
     },
     /// The host tells what is in the mix.
     MixInfo(MixInfo),
+    /// The path to somebody is lost, and one is looked for; what is sent waits.
+    Reconnecting {
+        /// To whom.
+        peer: PeerId,
+    },
+    /// There is a path to him again, and nothing was lost.
+    Reconnected {
+        /// To whom.
+        peer: PeerId,
+    },
     /// Somebody cannot be connected to because there is no place left.
     Refused {
         /// Who.
@@ -254,6 +287,8 @@ pub enum Reason {
     Playout,
     /// Receivers' reports are due.
     Report,
+    /// The members are to be told who is in the room.
+    Roster,
 }
 
 /// What a receiver last reported of a stream of ours, with the path to him.
@@ -274,6 +309,8 @@ pub struct SessionStats {
     pub stale_epoch: u64,
     /// Packets that their sender's role does not allow.
     pub wrong_role: u64,
+    /// Packets of application data that were too large, or for a channel that is taken.
+    pub refused_data: u64,
     /// Control packets that nothing here uses yet.
     pub unused: u64,
     /// Packets about streams that nobody defined, that we do not make, or of the

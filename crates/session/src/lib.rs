@@ -40,14 +40,18 @@
 mod config;
 mod io;
 mod receive;
+mod roster;
 mod session;
 mod steering;
 
 pub use config::SessionConfig;
 pub use io::{Event, Input, Member, Output, PathReport, Reason, Roster, SessionStats};
 pub use paceline_framing::Role;
+pub use paceline_framing::RosterMember;
 pub use paceline_jitter::{JitterConfig, JitterStats, SyncConfig};
-pub use paceline_mesh::{MeshConfig, PeerStats, Recipients, Topology};
+pub use paceline_mesh::{
+    DataError, MAX_DATA, MeshConfig, MeshStats, PADDING, PeerStats, Quality, Recipients, Topology,
+};
 pub use paceline_types as types;
 pub use receive::ReceiveStats;
 pub use session::Session;

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use paceline_framing::{Body, ByeReason, Control, Packet, ReceptionReport, Role};
-use paceline_mesh::{self as mesh, Identity, Link, Mesh, PeerStats, Place, Topology};
+use paceline_framing::{
+    self as framing, Body, ByeReason, Control, Packet, ReceptionReport, Role, RosterMember,
+};
+use paceline_mesh::{
+    self as mesh, CallError, GoneReason, Identity, Link, Mesh, MeshStats, PeerStats, Place,
+    Quality, Recipients, Topology,
+};
 use paceline_types::{Epoch, PeerId, SenderId, StreamId, StreamKey};
 use tracing::{debug, info};
 
 use crate::SessionConfig;
 use crate::io::{Event, Input, Member, Output, PathReport, Reason, Roster, SessionStats};
 use crate::receive::{Due, ReceiveStats, Receiver};
+use crate::roster::{self, Telling};
 use crate::steering::Steering;
 
 /// One node of a call.
@@ -20,7 +26,7 @@ use crate::steering::Steering;
 /// | input | [`handle_input`](Self::handle_input) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
-/// | looking | [`stats`](Self::stats), [`peer_stats`](Self::peer_stats), [`receive_stats`](Self::receive_stats), [`path_reports`](Self::path_reports) |
+/// | looking | [`stats`](Self::stats), [`peer_stats`](Self::peer_stats), [`receive_stats`](Self::receive_stats), [`qualities`](Self::qualities), [`roster`](Self::roster), [`path_reports`](Self::path_reports) |
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
@@ -31,6 +37,8 @@ pub struct Session {
     next_report: Option<Instant>,
     disabled: Vec<StreamId>,
     reports: BTreeMap<(PeerId, StreamId), PathReport>,
+    qualities: BTreeMap<PeerId, Quality>,
+    telling: Telling,
     outputs: VecDeque<Output>,
     stats: SessionStats,
 }
@@ -45,6 +53,8 @@ struct Room {
     /// Who was there when we came: whom we call in a mesh.
     before_us: BTreeSet<PeerId>,
     members: BTreeMap<PeerId, Member>,
+    /// What the host told last.
+    roster: Option<framing::Roster>,
     /// Whose connection the owner was told of, and not of its end.
     told: BTreeSet<PeerId>,
 }
@@ -67,13 +77,20 @@ impl Session {
             next_report: None,
             disabled: Vec::new(),
             reports: BTreeMap::new(),
+            qualities: BTreeMap::new(),
+            telling: Telling::default(),
             outputs: VecDeque::new(),
             stats: SessionStats::default(),
         }
     }
 
     /// Takes in whatever happened at `now`.
+    ///
+    /// What a connection tells does not let time pass for the mesh: a node that is late
+    /// hears all that was said meanwhile, and only then, with [`Input::Timeout`], finds
+    /// out who was silent.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
+        let hears = matches!(input, Input::Connection { .. });
         match input {
             Input::Joined(roster) => self.handle_joined(now, roster),
             Input::NeedsKeyframe(stream) => self.request_keyframe(now, stream),
@@ -85,6 +102,9 @@ impl Session {
                     self.room = Some(room);
                 }
             }
+        }
+        if !hears && let Some(room) = &mut self.room {
+            room.mesh.handle_timeout(now);
         }
         self.run(now);
     }
@@ -114,23 +134,31 @@ impl Session {
             Input::MixInfo(info) if room.host == Some(self.peer) => {
                 room.mesh.broadcast_control(now, Control::MixInfo(info));
             }
+            Input::Consumed { peer, packets, bytes } => {
+                room.mesh.consume(now, peer, packets, bytes);
+            }
             Input::Data { to, channel, data } => {
-                let control = Control::ApplicationData { channel, data };
-                let packet = room.mesh.control_packet(control);
-                room.mesh.send(now, to, &packet);
+                if let Err(error) = room.mesh.send_data(now, to, channel, data) {
+                    debug!(%error, "data are not sent");
+                    self.stats.refused_data += 1;
+                }
             }
             Input::Host { host, epoch } if epoch >= room.epoch => {
                 self.set_host(now, room, host, epoch);
             }
+            Input::NetworkChanged => room.mesh.restart_ice(now, Recipients::All),
             Input::Leave => room.mesh.hang_up_all(now, ByeReason::Leaving),
             Input::MemberJoined(member) => {
                 self.connect(now, room, member.peer, member.sender);
                 let Member { peer, sender, name } = member.clone();
                 room.members.insert(peer, member);
+                self.telling.handle_change(now);
                 self.event(Event::MemberJoined { peer, sender, name });
             }
             Input::MemberLeft(peer) => {
                 if let Some(Member { sender, name, .. }) = room.members.remove(&peer) {
+                    room.before_us.remove(&peer);
+                    self.telling.handle_change(now);
                     self.drop_peer(now, room, peer, sender, "it left the room");
                     self.event(Event::MemberLeft { peer, sender, name });
                     self.fill_places(now, room);
@@ -140,6 +168,7 @@ impl Session {
                 self.disabled.retain(|&other| other != stream);
                 if !enabled {
                     self.disabled.push(stream);
+                    room.mesh.forget_stream(stream);
                 }
                 room.mesh.broadcast_control(now, Control::TrackState { stream, enabled });
             }
@@ -149,6 +178,8 @@ impl Session {
 
     fn handle_joined(&mut self, now: Instant, roster: Roster) {
         let Roster { session, sender, epoch, host, members } = roster;
+        // In a mesh nobody is: whoever says he hosts has no mix for us.
+        let host = host.filter(|_| self.has_host());
         let role = self.role(host);
         let identity = Identity { session, peer: self.peer, sender, role };
         let mut mesh = Mesh::new(now, identity, self.config.mesh.clone());
@@ -161,17 +192,20 @@ impl Session {
             host,
             before_us,
             members: BTreeMap::new(),
+            roster: None,
             told: BTreeSet::new(),
         };
         self.outputs.push_back(Output::Role { role, epoch });
-        self.event(Event::HostChanged { host });
+        if self.has_host() {
+            self.event(Event::HostChanged { host });
+        }
         for member in members {
             let Member { peer, sender, name } = member.clone();
             self.connect(now, &mut room, peer, sender);
             room.members.insert(peer, member);
             self.event(Event::MemberJoined { peer, sender, name });
         }
-        self.next_report = Some(now + self.config.steering.report_interval);
+        self.next_report = now.checked_add(self.config.steering.report_interval);
         self.room = Some(room);
     }
 
@@ -197,8 +231,11 @@ impl Session {
     fn fill_places(&mut self, now: Instant, room: &mut Room) {
         for member in room.members.values() {
             if self.link(room, member.peer) == Some(Link::Expect) {
-                // Who is expected already, or still finds no place, stays as he is.
-                let _ = room.mesh.expect(now, member.peer, member.sender);
+                let expected = room.mesh.expect(now, member.peer, member.sender);
+                if matches!(expected, Err(CallError::Full { .. })) {
+                    // The others find none either.
+                    return;
+                }
             }
         }
     }
@@ -207,8 +244,8 @@ impl Session {
         let changed = host != room.host;
         room.epoch = epoch;
         room.mesh.set_epoch(epoch);
-        // In a mesh nothing hangs on who is host.
-        if !changed || self.config.topology() == Topology::Mesh {
+        self.telling.handle_change(now);
+        if !changed || !self.has_host() {
             return;
         }
         info!(?host, %epoch, "the host changed");
@@ -216,6 +253,7 @@ impl Session {
             self.drop_peer(now, room, member.peer, member.sender, "the host changed");
         }
         room.host = host;
+        room.roster = None;
         let role = self.role(host);
         room.mesh.set_role(role);
         self.outputs.push_back(Output::Role { role, epoch });
@@ -246,15 +284,18 @@ impl Session {
     fn forget(&mut self, peer: PeerId, sender: SenderId) {
         self.receiver.forget(sender);
         self.reports.retain(|&(other, _), _| other != peer);
+        self.qualities.remove(&peer);
     }
 
     /// Lets everything that is due happen.
     fn run(&mut self, now: Instant) {
         if let Some(mut room) = self.room.take() {
-            room.mesh.handle_timeout(now);
             self.drain_mesh(now, &mut room);
+            if self.telling.poll_due(now) {
+                self.tell_roster(now, &mut room);
+            }
             if self.next_report.is_some_and(|at| at <= now) {
-                self.next_report = Some(now + self.config.steering.report_interval);
+                self.next_report = now.checked_add(self.config.steering.report_interval);
                 self.send_reports(now, &mut room);
             }
             self.room = Some(room);
@@ -292,7 +333,7 @@ impl Session {
         match event {
             mesh::Event::Connected { peer, sender, .. } => {
                 self.forget(peer, sender);
-                self.steering.handle_request(self.video_for_peers(room));
+                self.telling.handle_change(now);
                 for stream in self.disabled.clone() {
                     let state = Control::TrackState { stream, enabled: false };
                     room.mesh.send_control(now, peer, state);
@@ -303,13 +344,44 @@ impl Session {
             mesh::Event::Gone { peer, sender, reason } => {
                 self.forget(peer, sender);
                 room.told.remove(&peer);
+                // Who could not be reached, or was too slow, may call again while he is in
+                // the room, but nobody knows: whom we gave up was told so, and if he heard
+                // it, he does not.
+                let may_call = matches!(
+                    reason,
+                    GoneReason::NoProgress
+                        | GoneReason::NotOpened { .. }
+                        | GoneReason::Silent
+                        | GoneReason::TooSlow
+                );
+                if may_call
+                    && room.members.contains_key(&peer)
+                    && self.link(room, peer) == Some(Link::Expect)
+                {
+                    // Who finds no place is not expected.
+                    let _ = room.mesh.expect(now, peer, sender);
+                }
+                let reason = match reason {
+                    GoneReason::Bye(ByeReason::TooSlow) => {
+                        format!("{reason}: take what comes sooner, and join again")
+                    }
+                    reason => reason.to_string(),
+                };
                 self.event(Event::Disconnected { peer, sender, reason, again: false });
             }
             mesh::Event::Interrupted { peer, sender, reason } => {
                 self.forget(peer, sender);
                 room.told.remove(&peer);
+                let reason = reason.to_string();
                 self.event(Event::Disconnected { peer, sender, reason, again: true });
             }
+            mesh::Event::Congested { peer } => self.event(Event::Congested { peer }),
+            mesh::Event::Drained { peer } => self.event(Event::Drained { peer }),
+            mesh::Event::Quality { peer, quality } => {
+                self.qualities.insert(peer, quality);
+            }
+            mesh::Event::Reconnecting { peer, .. } => self.event(Event::Reconnecting { peer }),
+            mesh::Event::Reconnected { peer, .. } => self.event(Event::Reconnected { peer }),
             mesh::Event::NeedsKeyframe { .. } => {
                 self.steering.handle_request(self.video_for_peers(room));
             }
@@ -320,15 +392,26 @@ impl Session {
 
     /// The one place where epochs are compared, and roles.
     fn handle_packet(&mut self, now: Instant, room: &mut Room, peer: PeerId, packet: Packet) {
-        if packet.epoch.is_some_and(|epoch| epoch < room.epoch) {
+        // An epoch is a host's: in a mesh nobody is deposed.
+        if self.has_host() && packet.epoch.is_some_and(|epoch| epoch < room.epoch) {
             self.stats.stale_epoch += 1;
+            if let Body::Control(Control::ApplicationData { data, .. }) = &packet.body {
+                // Nobody will read it: its sender must not wait for that.
+                room.mesh.consume(now, peer, 1, data.len());
+            }
             return;
         }
         let from_host = room.host == Some(peer);
         match packet.body {
             Body::Media(frame) => {
-                // A mix is the host's, and under an epoch.
-                if is_mix(frame.stream) && (!from_host || packet.epoch.is_none()) {
+                // A mix is the host's, and under an epoch; in a broadcast all media are his,
+                // and nothing is mixed.
+                let mix = is_mix(frame.stream);
+                let wrong = match self.config.topology() {
+                    Topology::Broadcast => !from_host || mix,
+                    _ => mix && (!from_host || packet.epoch.is_none()),
+                };
+                if wrong {
                     self.stats.wrong_role += 1;
                 } else if !self.receiver.handle_frame(now, packet.sender, frame) {
                     self.stats.unknown_stream += 1;
@@ -344,6 +427,13 @@ impl Session {
             }
             Body::Control(Control::MixInfo(info)) if from_host => self.event(Event::MixInfo(info)),
             Body::Control(Control::MixInfo(_)) => self.stats.wrong_role += 1,
+            Body::Control(Control::Roster(roster)) if from_host => {
+                // One of another epoch is another host's room.
+                if roster.epoch == room.epoch {
+                    room.roster = Some(roster);
+                }
+            }
+            Body::Control(Control::Roster(_)) => self.stats.wrong_role += 1,
             Body::Control(Control::ReceiverReport(reports)) => {
                 self.handle_reports(room.sender, peer, &reports);
             }
@@ -372,6 +462,21 @@ impl Session {
                 self.reports.insert((peer, report.stream.stream), path);
             }
         }
+    }
+
+    /// Tells the members of a star who is in the room. Viewers of a broadcast have no
+    /// business with each other, and in a mesh there is nobody whose word counts.
+    fn tell_roster(&mut self, now: Instant, room: &mut Room) {
+        if self.config.topology() == Topology::Star && room.host == Some(self.peer) {
+            let roster = self.roster_of(room);
+            room.mesh.broadcast_control(now, Control::Roster(roster));
+        }
+    }
+
+    fn roster_of(&self, room: &Room) -> framing::Roster {
+        let others = room.members.values().map(|member| (member.peer, member.sender));
+        let people = std::iter::once((self.peer, room.sender)).chain(others);
+        roster::roster(room.epoch, room.host, people)
     }
 
     fn send_reports(&mut self, now: Instant, room: &mut Room) {
@@ -417,8 +522,12 @@ impl Session {
     }
 
     fn role(&self, host: Option<PeerId>) -> Role {
-        let hosts = host == Some(self.peer) && self.config.topology() != Topology::Mesh;
+        let hosts = host == Some(self.peer) && self.has_host();
         if hosts { Role::Host } else { Role::Member }
+    }
+
+    fn has_host(&self) -> bool {
+        self.config.topology() != Topology::Mesh
     }
 
     fn event(&mut self, event: Event) {
@@ -440,6 +549,7 @@ impl Session {
             self.receiver.poll_timeout().map(|at| (at, Reason::Playout)),
             self.steering.poll_timeout().map(|at| (at, Reason::Keyframe)),
             self.next_report.map(|at| (at, Reason::Report)),
+            self.telling.poll_timeout().map(|at| (at, Reason::Roster)),
         ]
         .into_iter()
         .flatten()
@@ -456,6 +566,27 @@ impl Session {
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.room.as_ref().is_none_or(|room| !room.mesh.is_busy())
+    }
+
+    /// Who is in the room, and what he does there: as the host of our epoch told last, or,
+    /// if he did not yet, as the signalling server has it. Nobody if we are in none.
+    #[must_use]
+    pub fn roster(&self) -> Vec<RosterMember> {
+        let Some(room) = &self.room else { return Vec::new() };
+        let told = room.roster.as_ref().filter(|told| told.epoch == room.epoch);
+        told.map_or_else(|| self.roster_of(room).members, |told| told.members.clone())
+    }
+
+    /// The last ten seconds of each connection, brought up to date every second or so.
+    #[must_use]
+    pub fn qualities(&self) -> Vec<(PeerId, Quality)> {
+        self.qualities.iter().map(|(&peer, &quality)| (peer, quality)).collect()
+    }
+
+    /// Counts of all connections.
+    #[must_use]
+    pub fn mesh_stats(&self) -> MeshStats {
+        self.room.as_ref().map(|room| room.mesh.mesh_stats()).unwrap_or_default()
     }
 
     /// Counts since the session was made.

@@ -72,8 +72,11 @@ impl Pair {
                     self.input(there, to_him(ConnectionEvent::Message(bytes)));
                 }
                 Output::Connection { op: ConnectionOp::Call, .. } => {
-                    let signal = Signal::Offer { sdp: String::new() };
-                    self.input(there, Input::Signal { peer: peer(here), signal });
+                    let offer = Signal::Offer { sdp: String::new() };
+                    self.input(here, to_us(ConnectionEvent::Local(offer.clone())));
+                    self.input(there, Input::Signal { peer: peer(here), signal: offer });
+                    let answer = Signal::Answer { sdp: String::new() };
+                    self.input(here, Input::Signal { peer: peer(there), signal: answer });
                     self.input(here, to_us(ConnectionEvent::Open));
                     self.input(there, to_him(ConnectionEvent::Open));
                 }

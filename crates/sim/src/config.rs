@@ -1,12 +1,11 @@
 //! What a world is made of.
 
-use paceline_framing::InterleaverConfig;
+use paceline_mesh::PacerConfig;
 use paceline_playout::StageConfig;
-use paceline_session::{MeshConfig, SessionConfig};
+use paceline_session::{MeshConfig, SessionConfig, Topology};
 
 use crate::mark;
 use crate::netem::LinkConfig;
-use crate::network::MAX_OUTSTANDING;
 use crate::source::FRAME_RATE;
 
 /// A world's seed, its links, and what its nodes are.
@@ -44,15 +43,24 @@ impl WorldConfig {
         self
     }
 
-    /// How each node keeps its connections. Defaults to that of [`MeshConfig`],
-    /// with 128 KiB for the `max_outstanding` of its queues.
+    /// How each node keeps its connections. Defaults to that of [`MeshConfig`], with
+    /// 128 KiB for the least that may be in flight.
     ///
     /// Uncompressed sound is 1.6 Mbit/s, thirty times Opus: a round trip of the
-    /// worse links holds more of it than the usual 32 KiB. Above 256 KiB, messages
-    /// are refused and count as errors.
+    /// worse links holds more of it than the usual 32 KiB.
     #[must_use]
     pub fn mesh(mut self, mesh: MeshConfig) -> Self {
         self.mesh = mesh;
+        self
+    }
+
+    /// The shape of the room, with its own bounds for the nodes' connections: it replaces
+    /// what [`mesh`](Self::mesh) was given. Defaults to [`Topology::Star`].
+    ///
+    /// In a [`Topology::Mesh`] each node mixes what it sees and hears.
+    #[must_use]
+    pub fn topology(mut self, topology: Topology) -> Self {
+        self.mesh = node_mesh(topology);
         self
     }
 
@@ -95,10 +103,16 @@ impl Default for WorldConfig {
         Self {
             seed: 1,
             link: LinkConfig::lan(),
-            mesh: MeshConfig::default()
-                .interleaver(InterleaverConfig::default().max_outstanding(MAX_OUTSTANDING / 2)),
+            mesh: node_mesh(Topology::Star),
             session: SessionConfig::default(),
             seats: 4,
         }
     }
 }
+
+fn node_mesh(topology: Topology) -> MeshConfig {
+    MeshConfig::new(topology).pacer(PacerConfig::default().min_window(MIN_WINDOW))
+}
+
+/// A round trip of 240 ms with one retransmission holds 100 kB of uncompressed sound.
+const MIN_WINDOW: usize = 128 << 10;

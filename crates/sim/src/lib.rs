@@ -31,11 +31,14 @@
 //!
 //! [`World`] has the loop; `node` does what the facade's driver does, and `playout`
 //! what its stage thread does. [`Network`] is what the [`SimTransport`] of each node
-//! works on: links of [`Netem`], and in `reliable` the part of SCTP that can be
-//! felt. `mark` draws the marks, and `senses` reads them.
+//! works on: links of [`Netem`], the ends of connections with their signalling states and
+//! paths, and in `reliable` the part of SCTP that can be felt. `mark` draws the marks, and
+//! `senses` reads them. [`Fabric`] has bare meshes instead of nodes, for what takes
+//! hundreds of tries.
 
 mod clock;
 mod config;
+mod fabric;
 mod mark;
 mod netem;
 mod network;
@@ -53,10 +56,12 @@ mod world;
 
 pub use clock::{epoch, wall_clock};
 pub use config::WorldConfig;
+pub use fabric::{Fabric, FabricConfig, Holding, RoadConfig, Tally};
 pub use netem::{LinkConfig, Netem, NetemStats, Verdict};
-pub use network::Network;
+pub use network::{Network, NetworkConfig, NetworkStats};
 pub use paceline_types as types;
 pub use random::Random;
+pub use reliable::Recovery;
 pub use report::{NodeReport, Perceived, Report, Spread, TrackReport};
 pub use transport::SimTransport;
 pub use world::{NodeId, World};

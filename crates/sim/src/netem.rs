@@ -23,6 +23,7 @@ pub struct LinkConfig {
     delay: Duration,
     jitter: Duration,
     loss: f64,
+    burst: f64,
 }
 
 impl LinkConfig {
@@ -30,21 +31,25 @@ impl LinkConfig {
     /// here, it is the call.
     #[must_use]
     pub const fn lan() -> Self {
-        Self { delay: Duration::from_micros(200), jitter: Duration::from_micros(100), loss: 0.0 }
+        Self::of(Duration::from_micros(200), Duration::from_micros(100), 0.0)
     }
 
     /// Two homes on one continent, one of them on a busy wireless LAN: 40 ± 15 ms,
     /// 2 % lost. A call has to be good here.
     #[must_use]
     pub const fn wan() -> Self {
-        Self { delay: Duration::from_millis(40), jitter: Duration::from_millis(15), loss: 0.02 }
+        Self::of(Duration::from_millis(40), Duration::from_millis(15), 0.02)
     }
 
     /// A train with one bar: 120 ± 60 ms, 5 % lost. A call has to hold here, and
     /// need not be good.
     #[must_use]
     pub const fn bad() -> Self {
-        Self { delay: Duration::from_millis(120), jitter: Duration::from_millis(60), loss: 0.05 }
+        Self::of(Duration::from_millis(120), Duration::from_millis(60), 0.05)
+    }
+
+    const fn of(delay: Duration, jitter: Duration, loss: f64) -> Self {
+        Self { delay, jitter, loss, burst: 1.0 }
     }
 
     /// How long a packet takes one way, on average; twice that is the round trip.
@@ -62,7 +67,8 @@ impl LinkConfig {
         self
     }
 
-    /// The share of packets that are lost, each by its own throw of the dice.
+    /// The share of packets that are lost: each by its own throw of the dice, unless
+    /// they are lost in [bursts](Self::burst).
     ///
     /// # Panics
     ///
@@ -71,6 +77,29 @@ impl LinkConfig {
     pub const fn loss(mut self, loss: f64) -> Self {
         assert!(loss >= 0.0 && loss <= 1.0, "loss is a share, from 0 to 1");
         self.loss = loss;
+        self
+    }
+
+    /// How many packets in a row are lost on average; the share stays what
+    /// [`loss`](Self::loss) says. Defaults to 1, which is no bursts at all.
+    ///
+    /// A chain of two states, one of which loses everything (Gilbert 1960, "Capacity
+    /// of a burst-noise channel"; with Elliott's error rates at 0 and 1). It moves by
+    /// packets and not by time: how long a burst lasts depends on what is sent.
+    ///
+    /// # Panics
+    ///
+    /// If it is below 1, or not finite.
+    ///
+    /// ```
+    /// use paceline_sim::LinkConfig;
+    ///
+    /// let wireless = LinkConfig::wan().loss(0.05).burst(4.0);
+    /// ```
+    #[must_use]
+    pub const fn burst(mut self, packets: f64) -> Self {
+        assert!(packets >= 1.0 && packets.is_finite(), "a burst is a packet at least");
+        self.burst = packets;
         self
     }
 }
@@ -132,6 +161,8 @@ pub struct Netem<T> {
     /// When the last packet that was not lost was put in, and when it arrives.
     last: Option<(Instant, Instant)>,
     now: Option<Instant>,
+    /// Whether the packet before was lost, if losses come in bursts.
+    losing: bool,
     stats: NetemStats,
 }
 
@@ -145,6 +176,7 @@ impl<T> Netem<T> {
             packets: VecDeque::new(),
             last: None,
             now: None,
+            losing: false,
             stats: NetemStats { packets: 0, lost: 0 },
         }
     }
@@ -152,7 +184,7 @@ impl<T> Netem<T> {
     /// Puts in a packet at `now`.
     pub fn handle_packet(&mut self, now: Instant, packet: T) -> Verdict {
         self.stats.packets += 1;
-        if self.config.loss > 0.0 && self.random.fraction() < self.config.loss {
+        if self.config.loss > 0.0 && self.is_lost() {
             self.stats.lost += 1;
             return Verdict::Lost;
         }
@@ -190,6 +222,25 @@ impl<T> Netem<T> {
         self.stats
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let LinkConfig { loss, burst, .. } = self.config;
+        let dice = self.random.fraction();
+        if burst <= 1.0 || loss >= 1.0 {
+            return dice < loss;
+        }
+        // A burst ends after `burst` packets on average; then it begins so seldom that
+        // the share of the lost is `loss`.
+        let ends = 1.0 / burst;
+        let begins = ends * loss / (1.0 - loss);
+        self.losing = if self.losing { dice >= ends } else { dice < begins };
+        self.losing
+    }
+
     fn transit(&mut self) -> Duration {
         let most = self.config.delay + self.config.jitter;
         let back = (2 * self.config.jitter).mul_f64(self.random.fraction());
@@ -223,6 +274,23 @@ mod tests {
         let lost = link.stats().lost;
         assert_eq!(lost + arrived, 50_000);
         assert!((900..=1_100).contains(&lost), "{lost} of 50,000 is not 2 %");
+    }
+
+    #[test]
+    fn bursts_lose_the_same_share_in_longer_rows() {
+        for (burst, seed) in [(2.0, 3), (4.0, 5), (8.0, 7)] {
+            let mut link = Netem::new(LinkConfig::lan().loss(0.05).burst(burst), Random::new(seed));
+            let (mut bursts, mut losing) = (0_u32, false);
+            for number in 0..200_000_u32 {
+                let lost = link.handle_packet(epoch(), number) == Verdict::Lost;
+                bursts += u32::from(lost && !losing);
+                losing = lost;
+            }
+            let lost = link.stats().lost as f64;
+            assert!((9_000.0..11_000.0).contains(&lost), "{lost} of 200,000 is not 5 %");
+            let mean = lost / f64::from(bursts);
+            assert!((mean / burst - 1.0).abs() < 0.1, "bursts of {mean}, and not of {burst}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use paceline_codec::Pcm;
 use paceline_playout::StageConfig;
-use paceline_session::{Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig};
+use paceline_session::{
+    Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig, Topology,
+};
 use paceline_signaling::{
     Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnId, Joined,
 };
@@ -61,11 +63,12 @@ pub(crate) struct Joining {
     pub(crate) random: Random,
     pub(crate) session: SessionConfig,
     pub(crate) stage: StageConfig,
+    pub(crate) topology: Topology,
 }
 
 impl Node {
     pub(crate) fn new(now: Instant, joining: Joining, wires: &mut Wires<'_>) -> Self {
-        let Joining { name, host, clock_ppm, conn, mut random, session, stage } = joining;
+        let Joining { name, host, clock_ppm, conn, mut random, session, stage, topology } = joining;
         let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
         let peer = PeerId::from_random(id.to_be_bytes());
         let capabilities = Capabilities { host, ..Capabilities::default() };
@@ -77,7 +80,7 @@ impl Node {
             peer,
             conn,
             session: Session::new(peer, session),
-            playout: Playout::new(stage),
+            playout: Playout::new(stage, topology),
             events: Vec::new(),
             connect: None,
             errors: 0,
@@ -177,20 +180,23 @@ impl Node {
         wires.network.transport(self.peer).try_send(now, to, message)
     }
 
-    /// Frames that are due go to our own stage if we host, else on their way.
+    /// Frames that are due go to our own stage if we host, on their way if we do not, and in
+    /// a mesh both ways.
     fn publish(&mut self, now: Instant, wires: &mut Wires<'_>) {
         while let Some(picture) = self.source.as_mut().and_then(|source| source.poll_picture(now)) {
-            if self.playout.is_hosting() {
-                self.playout.show_own(now, picture);
-            } else if self.in_room {
+            if self.playout.mixes() {
+                self.playout.show_own(now, picture.clone());
+            }
+            if !self.playout.is_hosting() && self.in_room {
                 let frame = encode_picture(StreamId::VIDEO, &mut self.picture_seq, &picture);
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
             }
         }
         while let Some(sound) = self.source.as_mut().and_then(|source| source.poll_sound(now)) {
-            if self.playout.is_hosting() {
-                self.playout.say_own(now, sound);
-            } else if self.in_room {
+            if self.playout.mixes() {
+                self.playout.say_own(now, sound.clone());
+            }
+            if !self.playout.is_hosting() && self.in_room {
                 let frame =
                     encode_sound(&mut self.sound, StreamId::AUDIO, &mut self.sound_seq, &sound);
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);

@@ -1,4 +1,4 @@
-//! What is due is decoded; the host mixes. The facade's stage thread, without the
+//! What is due is decoded; the host mixes, in a mesh everybody for himself. The facade's stage thread, without the
 //! thread.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use paceline_codec::{AudioDecoder, AudioEncoder, PassThrough, Pcm, VideoDecoder, VideoEncoder};
 use paceline_playout::{Kind, SourceStats, Stage, StageConfig, StageOutput};
-use paceline_session::Role;
+use paceline_session::{Role, Topology};
 use paceline_types::{
     AudioFrame, EncodedFrame, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId, SeqNo,
     StreamId, StreamKey, VideoFrame,
@@ -25,9 +25,10 @@ pub(crate) enum FromStage {
 #[derive(Debug)]
 pub(crate) struct Playout {
     config: StageConfig,
+    topology: Topology,
     us: SenderId,
     peers: BTreeMap<SenderId, PeerId>,
-    hosting: Option<Hosting>,
+    mixing: Option<Mixing>,
     sound: Pcm,
     pub(crate) senses: Senses,
     /// Frames that the session said are missing.
@@ -36,9 +37,9 @@ pub(crate) struct Playout {
     pub(crate) errors: u64,
 }
 
-/// What there is only while we host.
+/// What there is only while we mix.
 #[derive(Debug)]
-struct Hosting {
+struct Mixing {
     stage: Stage,
     pictures: SeqNo,
     /// By receiver.
@@ -46,12 +47,13 @@ struct Hosting {
 }
 
 impl Playout {
-    pub(crate) fn new(config: StageConfig) -> Self {
+    pub(crate) fn new(config: StageConfig, topology: Topology) -> Self {
         Self {
             config,
+            topology,
             us: SenderId::default(),
             peers: BTreeMap::new(),
-            hosting: None,
+            mixing: None,
             sound: Pcm::new(1).expect("one channel is a layout"),
             senses: Senses::new(),
             lost: 0,
@@ -62,20 +64,21 @@ impl Playout {
     pub(crate) fn set_role(&mut self, now: Instant, role: Role, us: SenderId) {
         self.us = us;
         self.senses.forget_layouts();
-        self.hosting = (role == Role::Host).then(|| {
+        let mixes = role == Role::Host || self.topology == Topology::Mesh;
+        self.mixing = mixes.then(|| {
             let mut stage = Stage::new(now, wall_clock(), self.config.clone());
             for &sender in [us].iter().chain(self.peers.keys()) {
                 // A full stage counts it.
                 let _ = stage.add_source(now, sender);
             }
-            Hosting { stage, pictures: SeqNo::default(), sounds: BTreeMap::new() }
+            Mixing { stage, pictures: SeqNo::default(), sounds: BTreeMap::new() }
         });
     }
 
     pub(crate) fn handle_connected(&mut self, now: Instant, peer: PeerId, sender: SenderId) {
         self.forget(now, sender);
         self.peers.insert(sender, peer);
-        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+        if let Some(Mixing { stage, .. }) = &mut self.mixing {
             let _ = stage.add_source(now, sender);
         }
     }
@@ -86,7 +89,7 @@ impl Playout {
     }
 
     fn forget(&mut self, now: Instant, sender: SenderId) {
-        if let Some(Hosting { stage, sounds, .. }) = &mut self.hosting {
+        if let Some(Mixing { stage, sounds, .. }) = &mut self.mixing {
             stage.remove_source(now, sender);
             sounds.remove(&sender);
         }
@@ -94,14 +97,14 @@ impl Playout {
 
     pub(crate) fn set_enabled(&mut self, now: Instant, stream: StreamKey, enabled: bool) {
         let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
-        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+        if let Some(Mixing { stage, .. }) = &mut self.mixing {
             stage.set_enabled(now, stream.sender, kind, enabled);
         }
     }
 
     /// What a source is played with, if it is on our stage.
     pub(crate) fn set_rate(&mut self, now: Instant, stream: StreamKey, rate: PlayoutRate) {
-        if let Some(Hosting { stage, .. }) = &mut self.hosting
+        if let Some(Mixing { stage, .. }) = &mut self.mixing
             && stream.stream == StreamId::AUDIO
         {
             // A full stage counts who is not on it.
@@ -170,16 +173,21 @@ impl Playout {
     }
 
     pub(crate) fn source_stats(&self, sender: SenderId) -> Option<SourceStats> {
-        self.hosting.as_ref()?.stage.source_stats(sender)
+        self.mixing.as_ref()?.stage.source_stats(sender)
     }
 
     pub(crate) fn is_hosting(&self) -> bool {
-        self.hosting.is_some()
+        self.mixes() && self.topology != Topology::Mesh
+    }
+
+    /// Whether our own frames go on a stage of ours.
+    pub(crate) fn mixes(&self) -> bool {
+        self.mixing.is_some()
     }
 
     /// Puts a picture on the stage, ours or another's.
     fn show(&mut self, now: Instant, sender: SenderId, picture: VideoFrame) {
-        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+        if let Some(Mixing { stage, .. }) = &mut self.mixing {
             // Refusals are counted by the stage.
             let _ = stage.handle_video(now, sender, picture);
         }
@@ -187,7 +195,7 @@ impl Playout {
 
     /// Puts a sound on the stage, ours or another's.
     fn say(&mut self, now: Instant, sender: SenderId, sound: AudioFrame) {
-        if let Some(Hosting { stage, .. }) = &mut self.hosting {
+        if let Some(Mixing { stage, .. }) = &mut self.mixing {
             let _ = stage.handle_audio(now, sender, sound);
         }
     }
@@ -203,29 +211,32 @@ impl Playout {
     /// Lets the stage make what is due. We see and hear our part; the rest is to
     /// be sent.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<FromStage> {
-        let Some(hosting) = &mut self.hosting else { return Vec::new() };
-        hosting.stage.handle_timeout(now);
+        let is_hosting = self.is_hosting();
+        let Some(mixing) = &mut self.mixing else { return Vec::new() };
+        mixing.stage.handle_timeout(now);
         let mut to_send = Vec::new();
         let mut shown = Vec::new();
-        while let Some(output) = hosting.stage.poll_output() {
+        while let Some(output) = mixing.stage.poll_output() {
             match output {
                 StageOutput::Audio { for_peer, frame, .. } if for_peer == self.us => {
                     self.senses.hear(now, &frame, false);
                 }
-                StageOutput::Audio { for_peer, frame, .. } => {
+                StageOutput::Audio { for_peer, frame, .. } if is_hosting => {
                     if let Some(&peer) = self.peers.get(&for_peer) {
-                        let seq = hosting.sounds.entry(for_peer).or_default();
+                        let seq = mixing.sounds.entry(for_peer).or_default();
                         let frame = encode_sound(&mut self.sound, StreamId::MIX_AUDIO, seq, &frame);
                         to_send.push(FromStage::Encoded { to: Some(peer), frame });
                     }
                 }
                 StageOutput::MixInfo(info) => {
                     self.senses.handle_mix_info(info.clone());
-                    to_send.push(FromStage::MixInfo(info));
+                    if is_hosting {
+                        to_send.push(FromStage::MixInfo(info));
+                    }
                 }
                 StageOutput::Picture(picture) => {
-                    if !self.peers.is_empty() {
-                        let seq = &mut hosting.pictures;
+                    if is_hosting && !self.peers.is_empty() {
+                        let seq = &mut mixing.pictures;
                         let frame = encode_picture(StreamId::MIX_VIDEO, seq, &picture);
                         to_send.push(FromStage::Encoded { to: None, frame });
                     }
@@ -242,7 +253,7 @@ impl Playout {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.hosting.as_ref()?.stage.poll_timeout()
+        self.mixing.as_ref()?.stage.poll_timeout()
     }
 }
 

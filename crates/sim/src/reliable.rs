@@ -11,6 +11,8 @@
 //! (RFC 8985). When nothing is acknowledged at all, the oldest segment is sent
 //! again as a probe (RFC 9002 §6.2).
 //!
+//! [`Recovery::Sctp`] goes by RFC 9260 instead, with the timer that a real engine has.
+//!
 //! There is no congestion window: how much is under way is for the owner to bound.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,9 +47,39 @@ pub(crate) struct Ack {
     transmission: u64,
 }
 
+/// How what is lost is noticed, and sent again.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use paceline_sim::{NetworkConfig, Recovery};
+///
+/// let engine = NetworkConfig::default()
+///     .recovery(Recovery::Sctp { rto_min: Duration::from_secs(1) });
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// As soon as it can be known, the second time as the first (RFC 8985); silence is
+    /// probed after a round trip and its variation, and at once over a new path.
+    #[default]
+    Quick,
+    /// As RFC 9260 §7.2.4 has it: three later packets have to arrive, once for each
+    /// packet; all else waits for a timer, which doubles up to a minute and knows
+    /// nothing of paths.
+    Sctp {
+        /// The shortest that the timer can be: RFC 9260 §16 has one second (RTO.Min),
+        /// and so does the engine.
+        rto_min: Duration,
+    },
+}
+
 /// The sending end.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    recovery: Recovery,
+    /// Transmissions before this one were given up by the timer.
+    timed_out: u64,
     next_segment: u64,
     next_transmission: u64,
     /// By transmission.
@@ -66,6 +98,8 @@ struct Flight {
     transmission: u64,
     sent: Instant,
     segment: Segment,
+    /// It was sent before.
+    again: bool,
 }
 
 /// RFC 6298 §2.
@@ -76,6 +110,10 @@ struct Rtt {
 }
 
 impl Outbox {
+    pub(crate) fn new(recovery: Recovery) -> Self {
+        Self { recovery, ..Self::default() }
+    }
+
     /// Takes a message in.
     pub(crate) fn push(&mut self, now: Instant, message: Bytes) {
         let segments = message.len().div_ceil(SEGMENT).max(1) as u64;
@@ -84,7 +122,7 @@ impl Outbox {
         self.outstanding += message.len();
         for number in self.next_segment..=last {
             let ends = (number == last).then(|| message.clone());
-            self.transmit(now, Segment { number, ends });
+            self.transmit(now, Segment { number, ends }, false);
         }
         self.next_segment = last + 1;
         if self.probe_at.is_none() {
@@ -99,16 +137,24 @@ impl Outbox {
             self.rtt = Some(Rtt::update(self.rtt, now - latest.sent));
         }
         let mut lost = Vec::new();
-        self.flight.retain(|Flight { transmission, segment, .. }| {
-            let has = segment.number < ack.next || ack.held.contains(&segment.number);
-            let is_lost = !has && *transmission < ack.transmission;
+        let (recovery, timed_out) = (self.recovery, self.timed_out);
+        self.flight.retain(|&Flight { transmission, again, ref segment, .. }| {
+            let has = segment.number < ack.next || ack.held.binary_search(&segment.number).is_ok();
+            let is_lost = !has
+                && match recovery {
+                    Recovery::Quick => transmission < ack.transmission,
+                    Recovery::Sctp { .. } => {
+                        let missed = !again && transmission + GAPS <= ack.transmission;
+                        missed || transmission < timed_out.min(ack.transmission)
+                    }
+                };
             if is_lost {
                 lost.push(segment.clone());
             }
             !has && !is_lost
         });
         for segment in lost {
-            self.transmit(now, segment);
+            self.transmit(now, segment, true);
         }
         let mut freed = 0;
         while let Some((_, bytes)) = self.messages.pop_front_if(|(last, _)| *last < ack.next) {
@@ -122,11 +168,31 @@ impl Outbox {
 
     /// Probes if nothing has been acknowledged for too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.probe_at.is_some_and(|at| at <= now)
-            && let Some(Flight { segment, .. }) = self.flight.pop_front()
-        {
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe(now);
+        }
+    }
+
+    /// Something changed below: what was under way is lost, and all of it is sent again
+    /// at once, unless the timer is all there is to go by.
+    pub(crate) fn handle_new_path(&mut self, now: Instant) {
+        if self.recovery == Recovery::Quick {
+            let mut lost = Vec::from_iter(std::mem::take(&mut self.flight));
+            // What was probed for in vain is at the back, and is waited for.
+            lost.sort_unstable_by_key(|flight| flight.segment.number);
+            for Flight { segment, .. } in lost {
+                self.transmit(now, segment, true);
+            }
+            self.probes = 0;
+            self.restart_timer(now);
+        }
+    }
+
+    fn probe(&mut self, now: Instant) {
+        if let Some(Flight { segment, .. }) = self.flight.pop_front() {
             self.probes += 1;
-            self.transmit(now, segment);
+            self.timed_out = self.next_transmission;
+            self.transmit(now, segment, true);
             self.restart_timer(now);
         }
     }
@@ -144,18 +210,23 @@ impl Outbox {
         self.outstanding
     }
 
-    fn transmit(&mut self, now: Instant, segment: Segment) {
+    fn transmit(&mut self, now: Instant, segment: Segment, again: bool) {
         let transmission = self.next_transmission;
         self.next_transmission += 1;
-        self.flight.push_back(Flight { transmission, sent: now, segment: segment.clone() });
+        self.flight.push_back(Flight { transmission, sent: now, segment: segment.clone(), again });
         self.outputs.push_back(Data { transmission, segment });
     }
 
     /// As T3-rtx of RFC 9260 §6.3.2: it runs while something is under way, and
     /// anew from each acknowledgement.
     fn restart_timer(&mut self, now: Instant) {
-        let wait = self.rtt.map_or(FIRST_PROBE, Rtt::probe_after) * (1 << self.probes.min(8));
-        self.probe_at = (!self.flight.is_empty()).then(|| now + wait.min(LAST_PROBE));
+        let (shortest, longest) = match self.recovery {
+            Recovery::Quick => (Duration::ZERO, LAST_PROBE),
+            Recovery::Sctp { rto_min } => (rto_min, RTO_MAX.max(rto_min)),
+        };
+        let wait = self.rtt.map_or(FIRST_PROBE, Rtt::probe_after).max(shortest);
+        let wait = (wait * (1 << self.probes.min(8))).min(longest);
+        self.probe_at = (!self.flight.is_empty()).then(|| now + wait);
     }
 }
 
@@ -216,6 +287,12 @@ const FIRST_PROBE: Duration = Duration::from_millis(400);
 
 /// Probes are a second apart at most, so that a link that heals is noticed soon.
 const LAST_PROBE: Duration = Duration::from_secs(1);
+
+/// RFC 9260 §7.2.4: reports of a gap before what is missing is sent again.
+const GAPS: u64 = 3;
+
+/// RFC 9260 §16: RTO.Max.
+const RTO_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -288,5 +365,60 @@ mod tests {
             assert_eq!(drain(&mut outbox).len(), 1);
         }
         assert_eq!(waits, [400, 800, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn the_timer_of_rfc_9260_is_a_second_at_least_and_doubles_to_a_minute() {
+        let mut outbox = Outbox::new(Recovery::Sctp { rto_min: Duration::from_secs(1) });
+        outbox.push(epoch(), message(0, 100));
+        let mut at = epoch();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let next = outbox.poll_timeout().unwrap();
+            waits.push((next - at).as_secs());
+            at = next;
+            outbox.handle_timeout(at);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let sent = drain(&mut outbox).len();
+        outbox.handle_new_path(at);
+        assert_eq!((sent, drain(&mut outbox).len()), (9, 0));
+    }
+
+    #[test]
+    fn rfc_9260_sends_again_after_three_gaps_and_only_once() {
+        let mut outbox = Outbox::new(Recovery::Sctp { rto_min: Duration::from_secs(1) });
+        let mut inbox = Inbox::default();
+        let mut later = epoch();
+        outbox.push(epoch(), message(0, 10));
+        let _ = drain(&mut outbox);
+        let mut again = Vec::new();
+        for byte in 1..9 {
+            outbox.push(epoch(), message(byte, 10));
+            later += Duration::from_millis(10);
+            let new = drain(&mut outbox).pop().unwrap();
+            assert_eq!(inbox.handle_data(new), Vec::<Bytes>::new());
+            assert_eq!(outbox.handle_ack(later, &inbox.poll_ack().unwrap()), 0);
+            again.push(drain(&mut outbox).len());
+        }
+        assert_eq!(again, [0, 0, 1, 0, 0, 0, 0, 0]);
+        outbox.handle_timeout(outbox.poll_timeout().unwrap());
+        let oldest = drain(&mut outbox).remove(0);
+        assert_eq!(inbox.handle_data(oldest).len(), 9);
+    }
+
+    #[test]
+    fn all_that_was_under_way_is_sent_again_over_a_new_path() {
+        let (mut outbox, mut inbox) = (Outbox::default(), Inbox::default());
+        for byte in 0..3 {
+            outbox.push(epoch(), message(byte, 10));
+        }
+        // The first is probed for, and then last of those that are under way.
+        outbox.handle_timeout(outbox.poll_timeout().unwrap());
+        let _ = drain(&mut outbox);
+        outbox.handle_new_path(epoch() + Duration::from_secs(1));
+        let again = drain(&mut outbox);
+        let messages = again.into_iter().flat_map(|data| inbox.handle_data(data));
+        assert_eq!(Vec::from_iter(messages), [0, 1, 2].map(|byte| message(byte, 10)));
     }
 }

@@ -100,9 +100,10 @@ impl World {
         let now = self.now;
         let conn = self.switchboard.open(now);
         let (session, stage) = self.config.node();
+        let topology = self.config.mesh.topology();
         let random = self.random.fork();
         let name = name.to_owned();
-        let joining = Joining { name, host, clock_ppm, conn, random, session, stage };
+        let joining = Joining { name, host, clock_ppm, conn, random, session, stage, topology };
         let Self { network, switchboard, .. } = self;
         self.nodes.push(Node::new(now, joining, &mut Wires { network, switchboard }));
         NodeId(self.nodes.len() - 1)

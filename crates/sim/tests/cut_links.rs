@@ -82,9 +82,9 @@ fn who_stays_cut_off_is_given_up_and_both_are_told() {
         let cal = world.join("cal");
         world.run_for(Duration::from_secs(5));
         world.isolate(cal);
-        // Silence, three calls of 10 s with 0, 2 and 4 s before them, and the
-        // callee's patience of 16 s.
-        world.run_for(Duration::from_secs(5 + 10 + 12 + 14 + 16 + 2));
+        // Silence, three calls of 10 s with 0, 2 and 4 s before them, and each time the
+        // callee's patience of 38 s.
+        world.run_for(Duration::from_secs(5 + 10 + 12 + 14 + 38 + 2));
         let told = |us: NodeId, them: NodeId| {
             let peer = world.peer(them);
             let again = |event: &Event| match event {

@@ -76,7 +76,11 @@ fn messages_arrive_whole_in_order_and_once() {
         pair.run_for(5);
     }
     pair.run_for(30_000);
-    let [ann, ben] = pair.take_events();
+    // With nothing to send, three signs of life in a row may be lost: that is told.
+    let [ann, ben] = pair.take_events().map(|mut events| {
+        events.retain(|event| !matches!(event, ConnectionEvent::Path { .. }));
+        events
+    });
     let expected = messages.iter().cloned().map(ConnectionEvent::Message);
     assert_eq!(ben, Vec::from_iter(expected));
     let sent = ann.iter().map(|event| match event {
@@ -99,13 +103,16 @@ fn what_waits_at_a_cut_is_sent_again_when_it_heals() {
     assert_eq!(pair.take_events(), [[], []]);
     pair.network.cut(ANN, BEN);
     pair.run_for(20_000);
-    assert_eq!(pair.take_events(), [[], []]);
+    let path = |up| ConnectionEvent::Path { up };
+    assert_eq!(pair.take_events(), [[path(false)], [path(false)]]);
     assert_eq!(pair.network.transport(ANN).outstanding(BEN), 5);
 
     pair.network.heal();
     pair.run_for(1_200);
     let arrived = ConnectionEvent::Message("hello".into());
-    assert_eq!(pair.take_events(), [[ConnectionEvent::Acked(5)], [arrived]]);
+    let [ann, ben] = pair.take_events();
+    assert_eq!(ann, [path(true), ConnectionEvent::Acked(5)]);
+    assert_eq!(ben, [path(true), arrived]);
 }
 
 #[test]
@@ -125,6 +132,6 @@ fn a_connection_that_is_closed_is_closed_at_both_ends() {
 fn more_than_the_bound_is_refused() {
     let mut pair = Pair::connected(LinkConfig::wan());
     let taken = (0..100).take_while(|_| pair.send(vec![0; 16_384].into()).is_ok()).count();
-    assert_eq!(taken, 16);
+    assert_eq!(taken, 64);
     assert_eq!(pair.send("hello".into()), Err(SendError::Full));
 }

@@ -20,6 +20,8 @@ pub enum ByeReason {
     Failed,
     /// Its sender leaves the room.
     Leaving,
+    /// The other end takes too little of what it is sent.
+    TooSlow,
 }
 
 /// What a participant does in its room.
@@ -154,6 +156,7 @@ impl ByeReason {
         match fields.u8("reason")? {
             1 => Ok(Self::Leaving),
             2 => Ok(Self::Failed),
+            3 => Ok(Self::TooSlow),
             value => Err(ParseError::BadValue { field: "reason", value: value.into() }),
         }
     }
@@ -162,6 +165,7 @@ impl ByeReason {
         match self {
             Self::Leaving => 1,
             Self::Failed => 2,
+            Self::TooSlow => 3,
         }
     }
 }

@@ -113,7 +113,8 @@ pub enum Control {
     VoteRequest(VoteRequest),
     /// How much more the receiver takes.
     Window {
-        /// Bytes of messages that it has taken since the connection began.
+        /// Bytes of application data that it has taken since the connection began; each
+        /// packet counts 32 more than its data.
         consumed: u64,
         /// Bytes that it takes beyond those.
         allowed: u32,

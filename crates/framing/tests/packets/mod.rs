@@ -112,7 +112,7 @@ fn control() -> impl Strategy<Value = Control> {
         },
     );
     let said = prop_oneof![
-        select(vec![ByeReason::Failed, ByeReason::Leaving])
+        select(vec![ByeReason::Failed, ByeReason::Leaving, ByeReason::TooSlow])
             .prop_map(|reason| Control::Bye { reason }),
         hello(),
         any::<u16>().prop_map(|id| Control::KeyframeRequest { stream: StreamId::new(id) }),

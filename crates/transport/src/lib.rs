@@ -71,9 +71,10 @@ pub trait Transport {
     /// [`outstanding`](Self::outstanding) first.
     fn try_send(&mut self, now: Instant, peer: PeerId, message: Bytes) -> Result<(), SendError>;
 
-    /// Bytes accepted for `peer` that have not left our hands. The caller keeps
+    /// Bytes handed over for `peer` that the other end has not acknowledged: each
+    /// [`Acked`](ConnectionEvent::Acked) is what it went down by. The caller keeps
     /// this low and its queue long, because what waits in the caller's queue can
-    /// still be overtaken or shed, and what waits here cannot.
+    /// still be overtaken or shed, and what is handed over cannot.
     fn outstanding(&self, peer: PeerId) -> usize;
 
     /// What happened, oldest first, until `None`.
@@ -88,13 +89,16 @@ pub enum SendError {
     Full,
     /// There is no open channel to this peer.
     NotOpen,
+    /// It is larger than both ends take, and will never be taken.
+    TooLarge,
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full => "the transport's send buffer is full: wait for `Sent`",
+            Self::Full => "the transport's send buffer is full: wait for `Acked`",
             Self::NotOpen => "the channel to this peer is not open",
+            Self::TooLarge => "the message is larger than both ends take",
         })
     }
 }

@@ -25,9 +25,9 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-/// Connects a bare peer with so many channels, and tells why we ended it, if we did
-/// within the time.
-async fn connect(channels: usize, patience: Duration) -> Option<String> {
+/// Connects a bare peer with so many channels, has it close and open channels so often
+/// once we are open, and tells why we ended it, if we did.
+async fn connect(channels: usize, churn: usize) -> Option<String> {
     let (found, mut candidates) = mpsc::unbounded_channel();
     let settings = SettingEngineBuilder::new()
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
@@ -81,22 +81,55 @@ async fn connect(channels: usize, patience: Duration) -> Option<String> {
                         };
                         bare.add_ice_candidate(init).await.expect("a candidate");
                     }
-                    ConnectionEvent::Open if channels == 1 => return None,
+                    ConnectionEvent::Open if channels == 1 && churn == 0 => return None,
+                    ConnectionEvent::Open => {
+                        for round in 0..churn {
+                            let made = bare.create_data_channel(&format!("{round}"), None).await;
+                            let (Ok(made), Some(old)) = (made, held.pop()) else { break };
+                            // Once we have had enough, there is nothing left to close.
+                            let _ = old.close().await;
+                            held.push(made);
+                        }
+                    }
                     ConnectionEvent::Closed { reason } => return Some(reason),
                     _ => {}
                 }
             }
         }
     };
-    let ended = tokio::time::timeout(patience, work).await.expect("something came of it");
+    let ended = tokio::time::timeout(WATCHDOG, work).await.expect("something came of it");
     ours.shutdown().await;
     let _ = bare.close().await;
     ended
 }
 
+/// Connections that were ended leave no task behind.
+async fn assert_nothing_is_left() {
+    let gone = async {
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WATCHDOG, gone).await.expect("tasks are left");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_channel_is_carried_and_a_second_ends_the_connection() {
-    assert_eq!(connect(1, Duration::from_secs(10)).await, None);
-    let reason = connect(2, Duration::from_secs(10)).await.expect("it ended");
+    assert_eq!(connect(1, 0).await, None);
+    let reason = connect(2, 0).await.expect("it ended");
     assert_eq!(reason, "the peer opened a second channel");
+    assert_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stream_ids_that_are_used_again_and_again_end_the_connection_at_once() {
+    for churn in [1, 2, 500] {
+        let reason = connect(1, churn).await.expect("it ended");
+        // Whichever of both came first.
+        let known = ["the peer opened a second channel", "the channel was closed"];
+        assert!(known.contains(&&*reason), "{reason}");
+    }
+    assert_nothing_is_left().await;
+}
+
+const WATCHDOG: Duration = Duration::from_secs(20);

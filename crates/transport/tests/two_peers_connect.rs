@@ -8,6 +8,9 @@ use bytes::Bytes;
 use paceline_transport::types::{ConnectionEvent, ConnectionOp, PeerId};
 use paceline_transport::{SendError, Transport, WebRtc, WebRtcConfig};
 
+/// Low enough to be met.
+const LIMIT: usize = 32 << 10;
+
 const A: PeerId = PeerId::from_bytes([1; 16]);
 const B: PeerId = PeerId::from_bytes([2; 16]);
 
@@ -21,8 +24,8 @@ struct Side {
 }
 
 impl Side {
-    fn new(peer: PeerId) -> Self {
-        let transport = WebRtc::new(WebRtcConfig::default());
+    fn new(peer: PeerId, config: WebRtcConfig) -> Self {
+        let transport = WebRtc::new(config);
         Self { transport, peer, open: false, messages: Vec::new(), closed: false }
     }
 }
@@ -57,7 +60,8 @@ fn turn(side: &mut Side, other: &mut Side) {
 }
 
 async fn pair() -> (Side, Side) {
-    let (mut a, mut b) = (Side::new(B), Side::new(A));
+    let config = WebRtcConfig::default().max_outstanding(LIMIT);
+    let (mut a, mut b) = (Side::new(B, config.clone()), Side::new(A, config));
     a.transport.apply(Instant::now(), B, ConnectionOp::Call);
     run_until(&mut a, &mut b, |a, b| a.open && b.open).await;
     (a, b)
@@ -99,7 +103,7 @@ async fn a_message_is_taken_while_less_than_the_limit_waits_whatever_its_size() 
     for round in 0..300_usize {
         // Small ones between full ones: together they pass the limit by one message.
         let len = if round % 3 == 0 { 200 } else { 16_384 };
-        run_until(&mut a, &mut b, |a, _| a.transport.outstanding(B) < 32 << 10).await;
+        run_until(&mut a, &mut b, |a, _| a.transport.outstanding(B) < LIMIT).await;
         let message = Bytes::from(vec![0; len]);
         assert_eq!(a.transport.try_send(Instant::now(), B, message), Ok(()), "round {round}");
         sent += len;

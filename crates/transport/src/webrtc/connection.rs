@@ -1,25 +1,29 @@
 //! One connection: a task that owns the engine's objects.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
-use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::data_channel::DataChannel;
 use webrtc::error::Error;
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState,
-    RTCSessionDescription, SettingEngineBuilder,
+    RTCIceCandidateInit, RTCIceConnectionState, RTCIceServer, RTCPeerConnectionIceEvent,
+    RTCPeerConnectionState, SettingEngineBuilder,
 };
 
+use super::Tagged;
+use super::carrier::Carrier;
+use super::config::WebRtcConfig;
+use super::negotiation::Negotiation;
 use super::runtime::Tuned;
-use super::{Shared, Tagged, WebRtcConfig};
+use super::shared::Shared;
 
 /// Where a connection's events go.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ pub(super) struct Reporter {
 impl Reporter {
     /// Waits for room in the queue; nobody listening is not the connection's
     /// concern, it will be closed.
-    async fn report(&self, event: ConnectionEvent) {
+    pub(super) async fn report(&self, event: ConnectionEvent) {
         let Self { peer, generation, .. } = *self;
         let _ = self.queue.send(Tagged { peer, generation, event }).await;
     }
@@ -40,11 +44,26 @@ impl Reporter {
 
 /// What the engine calls back with. Handlers run on the engine's own task: they
 /// hand over and return, and hold nothing of the engine's.
-struct Handler(mpsc::UnboundedSender<Callback>);
+struct Handler {
+    callbacks: mpsc::UnboundedSender<Callback>,
+    shared: Arc<Shared>,
+    /// Channels that the other end opened.
+    channels: AtomicUsize,
+}
 
-enum Callback {
+/// What the connection's task is told by those that work for it.
+pub(super) enum Callback {
     Candidate(RTCIceCandidateInit),
     Channel(Arc<dyn DataChannel>),
+    /// The last message is with the other end.
+    Drained,
+    /// What carries messages has ended.
+    Ended,
+    /// The path works, or does not; or it is another than it was, and works.
+    Path {
+        anew: bool,
+        up: bool,
+    },
     State(RTCPeerConnectionState),
 }
 
@@ -52,31 +71,58 @@ enum Callback {
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         match event.candidate.to_json() {
-            Ok(candidate) => drop(self.0.send(Callback::Candidate(candidate))),
+            Ok(candidate) => drop(self.callbacks.send(Callback::Candidate(candidate))),
             Err(error) => debug!(%error, "a local candidate cannot be written"),
         }
     }
 
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        let up = match state {
+            RTCIceConnectionState::Connected | RTCIceConnectionState::Completed => true,
+            RTCIceConnectionState::Disconnected | RTCIceConnectionState::Failed => false,
+            _ => return,
+        };
+        // What waited for a path goes on right here, in the engine's task.
+        #[expect(clippy::disallowed_methods, reason = "the edge of the network reads the clock")]
+        let anew = up && self.shared.release(Instant::now());
+        let _ = self.callbacks.send(Callback::Path { anew, up });
+    }
+
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let _ = self.0.send(Callback::State(state));
+        let _ = self.callbacks.send(Callback::State(state));
     }
 
     async fn on_data_channel(&self, channel: Arc<dyn DataChannel>) {
-        let _ = self.0.send(Callback::Channel(channel));
+        // The second ends the connection: more need no telling.
+        if self.channels.fetch_add(1, Ordering::AcqRel) < 2 {
+            let _ = self.callbacks.send(Callback::Channel(channel));
+        }
     }
+}
+
+/// What a connection's task is made of.
+pub(super) struct Start {
+    pub(super) config: Arc<WebRtcConfig>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) reporter: Reporter,
+    pub(super) ops: mpsc::UnboundedReceiver<ConnectionOp>,
+    pub(super) messages: mpsc::UnboundedReceiver<Bytes>,
 }
 
 /// Lives as long as the connection; its last words are `Closed`, unless it was
 /// told to close.
-pub(super) async fn run(
-    config: Arc<WebRtcConfig>,
-    shared: Arc<Shared>,
-    reporter: Reporter,
-    mut ops: mpsc::UnboundedReceiver<ConnectionOp>,
-    messages: mpsc::UnboundedReceiver<Bytes>,
-) {
+pub(super) async fn run(start: Start) {
+    let Start { config, shared, reporter, mut ops, messages } = start;
     let (callbacks, mut called_back) = mpsc::unbounded_channel();
-    let connection = match build(&config, &shared, callbacks).await {
+    let (found, channel) = oneshot::channel();
+    let carrier = Carrier {
+        shared: Arc::clone(&shared),
+        reporter: reporter.clone(),
+        channel,
+        messages,
+        callbacks: callbacks.clone(),
+    };
+    let connection = match build(&config, &shared, callbacks, carrier).await {
         Ok(connection) => connection,
         Err(error) => {
             let reason = format!("no connection could be made at {}: {error}", config.bind);
@@ -84,58 +130,39 @@ pub(super) async fn run(
             return;
         }
     };
-    let mut channel =
-        Channel { messages: Some(messages), receiving: JoinSet::new(), sending: JoinSet::new() };
+    let mut connected = Connected {
+        negotiation: Negotiation::new(Arc::clone(&connection), Arc::clone(&shared)),
+        shared: Arc::clone(&shared),
+        reporter: reporter.clone(),
+        found: Some(found),
+        path_up: true,
+    };
 
     let reason = loop {
-        let result = tokio::select! {
+        let ended = tokio::select! {
             op = ops.recv() => match op {
                 None | Some(ConnectionOp::Close) => break None,
-                Some(op) => apply(&*connection, op, &shared, &reporter, &mut channel).await,
+                Some(op) => connected.apply(op).await,
             },
-            Some(callback) = called_back.recv() => match callback {
-                Callback::Candidate(candidate) => {
-                    reporter.report(ConnectionEvent::Local(candidate_signal(candidate))).await;
-                    Ok(())
-                }
-                Callback::Channel(found) => {
-                    if !channel.carry(found, &shared, &reporter) {
-                        // The engine would keep what comes on it, without a bound.
-                        break Some("the peer opened a second channel".to_owned());
-                    }
-                    Ok(())
-                }
-                Callback::State(RTCPeerConnectionState::Failed) => {
-                    break Some("the peer cannot be reached any more".to_owned());
-                }
-                Callback::State(state) => {
-                    debug!(peer = %reporter.peer, %state, "connection state");
-                    Ok(())
-                }
-            },
-            Some(_) = channel.receiving.join_next() => {
-                break Some("the channel was closed".to_owned());
-            }
-            Some(_) = channel.sending.join_next() => {
-                break Some("the channel takes no messages any more".to_owned());
-            }
+            Some(callback) = called_back.recv() => connected.called_back(callback).await,
         };
-        if let Err(error) = result {
-            break Some(format!("the engine refused: {error}"));
+        if let Err(reason) = ended {
+            break Some(reason);
         }
     };
 
-    shared.open.store(false, Ordering::Release);
+    shared.set_closed();
     if reason.is_none() {
-        // Who closes has let go of the queue: it ends when its last message, a
-        // goodbye mostly, is with the engine.
-        let last_words = async { while channel.sending.join_next().await.is_some() {} };
-        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
-            debug!(peer = %reporter.peer, "the last messages were not sent");
+        // Who closes has let go of the queue: it is drained when its last message, a
+        // goodbye mostly, is with the other end.
+        let drained = async {
+            while !matches!(called_back.recv().await, Some(Callback::Drained | Callback::Ended)) {}
+        };
+        let patience = LAST_WORDS.min(config.close_timeout);
+        if connected.found.is_none() && tokio::time::timeout(patience, drained).await.is_err() {
+            debug!(peer = %reporter.peer, "the last messages were not acknowledged");
         }
     }
-    channel.sending.abort_all();
-    channel.receiving.abort_all();
     if tokio::time::timeout(config.close_timeout, connection.close()).await.is_err() {
         debug!(peer = %reporter.peer, "closing took too long: dropped");
     }
@@ -144,13 +171,108 @@ pub(super) async fn run(
     }
 }
 
+/// A connection that is not closed yet.
+struct Connected {
+    negotiation: Negotiation,
+    shared: Arc<Shared>,
+    reporter: Reporter,
+    /// Taken by the one channel.
+    found: Option<oneshot::Sender<Arc<dyn DataChannel>>>,
+    /// What was last told of the path.
+    path_up: bool,
+}
+
+impl Connected {
+    /// The error is the reason to close.
+    async fn apply(&mut self, op: ConnectionOp) -> Result<(), String> {
+        let done = match op {
+            ConnectionOp::Call => match self.negotiation.call().await {
+                Ok(Some((channel, offer))) => {
+                    self.carry(channel)?;
+                    Ok(Some(offer))
+                }
+                done => done.map(|_| None),
+            },
+            ConnectionOp::Remote(Signal::Answer { sdp }) => {
+                self.negotiation.answer(sdp).await.map(|()| None)
+            }
+            ConnectionOp::Remote(Signal::Candidate { candidate, mid, mline_index, ufrag }) => {
+                let candidate = RTCIceCandidateInit {
+                    candidate,
+                    sdp_mid: Some(mid),
+                    sdp_mline_index: Some(mline_index),
+                    username_fragment: (!ufrag.is_empty()).then_some(ufrag),
+                    ..RTCIceCandidateInit::default()
+                };
+                self.negotiation.candidate(candidate).await;
+                Ok(None)
+            }
+            ConnectionOp::Remote(Signal::Offer { sdp }) => self.negotiation.offer(sdp).await,
+            ConnectionOp::RestartIce => self.negotiation.restart().await,
+            ConnectionOp::Rollback => self.negotiation.roll_back().await.map(|()| None),
+            _ => Ok(None),
+        };
+        if let Some(signal) = done.map_err(|error| format!("the engine refused: {error}"))? {
+            self.reporter.report(ConnectionEvent::Local(signal)).await;
+        }
+        Ok(())
+    }
+
+    /// The error is the reason to close.
+    async fn called_back(&mut self, callback: Callback) -> Result<(), String> {
+        match callback {
+            Callback::Candidate(candidate) => {
+                let signal = self.negotiation.local_candidate(candidate);
+                self.reporter.report(ConnectionEvent::Local(signal)).await;
+            }
+            Callback::Channel(channel) => self.carry(channel)?,
+            Callback::Drained => {}
+            Callback::Ended => return Err("the channel was closed".to_owned()),
+            Callback::Path { anew, up } => {
+                if self.shared.told_open() && (anew || up != self.path_up) {
+                    self.path_up = up;
+                    self.reporter.report(ConnectionEvent::Path { up }).await;
+                }
+            }
+            Callback::State(state) => {
+                debug!(peer = %self.reporter.peer, %state, "connection state");
+                match state {
+                    RTCPeerConnectionState::Closed => return Err("it was closed".to_owned()),
+                    // A path that is lost may be found again by a restart, and whoever
+                    // owns the connection says when to give up. One that never was will
+                    // not be found.
+                    RTCPeerConnectionState::Failed if !self.shared.told_open() => {
+                        return Err("the peer cannot be reached".to_owned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, channel: Arc<dyn DataChannel>) -> Result<(), String> {
+        match self.found.take() {
+            // If nobody takes it, the engine has stopped, and says so.
+            Some(found) => {
+                drop(found.send(channel));
+                Ok(())
+            }
+            // The engine would keep what comes on it, without a bound.
+            None => Err("the peer opened a second channel".to_owned()),
+        }
+    }
+}
+
 async fn build(
     config: &WebRtcConfig,
     shared: &Arc<Shared>,
     callbacks: mpsc::UnboundedSender<Callback>,
-) -> Result<Box<dyn PeerConnection>, Error> {
+    carrier: Carrier,
+) -> Result<Arc<dyn PeerConnection>, Error> {
     let servers = (!config.ice_servers.is_empty())
         .then(|| RTCIceServer { urls: config.ice_servers.clone(), ..RTCIceServer::default() });
+    let max_message = u32::try_from(config.max_message).unwrap_or(u32::MAX);
     let settings = SettingEngineBuilder::new()
         // An mDNS socket joins a multicast group, which fails where there is only
         // a loopback interface.
@@ -159,160 +281,37 @@ async fn build(
         // peer-reflexive, and ICE would wait a second for something better before
         // it nominates it: seen in 18 of 300 connections on loopback, 0 without.
         .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
-        .with_include_loopback_candidate(config.bind.is_loopback());
+        .with_include_loopback_candidate(config.bind.is_loopback())
+        .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
+        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(max_message));
+    let handler = Handler { callbacks, shared: Arc::clone(shared), channels: AtomicUsize::new(0) };
+    // No limit of the engine's own: `try_send` has one, and the engine's would wake
+    // whoever might wait for it each time around.
     let connection = PeerConnectionBuilder::new()
         .with_configuration(
             RTCConfigurationBuilder::new().with_ice_servers(Vec::from_iter(servers)).build(),
         )
         .with_setting_engine(settings.build())
-        .with_runtime(Arc::new(Tuned {
-            shared: Arc::clone(shared),
-            receive_buffer: config.receive_buffer,
-        }))
-        .with_handler(Arc::new(Handler(callbacks)))
+        .with_runtime(Arc::new(Tuned::new(Arc::clone(shared), config.receive_buffer, carrier)))
+        .with_handler(Arc::new(handler))
         .with_udp_addrs(vec![(config.bind, 0)])
-        .with_data_channel_send_buffer_limit(config.max_outstanding)
         .build()
         .await?;
-    Ok(Box::new(connection))
+    Ok(Arc::new(connection))
 }
 
-async fn apply(
-    connection: &dyn PeerConnection,
-    op: ConnectionOp,
-    shared: &Arc<Shared>,
-    reporter: &Reporter,
-    channel: &mut Channel,
-) -> Result<(), Error> {
-    match op {
-        ConnectionOp::Call => {
-            let made = connection.create_data_channel(LABEL, None).await?;
-            // A connection calls once, and its first channel has its place.
-            let _ = channel.carry(made, shared, reporter);
-            let offer = connection.create_offer(None).await?;
-            connection.set_local_description(offer.clone()).await?;
-            let signal = Signal::Offer { sdp: offer.sdp };
-            reporter.report(ConnectionEvent::Local(signal)).await;
-        }
-        ConnectionOp::Remote(Signal::Offer { sdp }) => {
-            connection.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
-            let answer = connection.create_answer(None).await?;
-            connection.set_local_description(answer.clone()).await?;
-            let signal = Signal::Answer { sdp: answer.sdp };
-            reporter.report(ConnectionEvent::Local(signal)).await;
-        }
-        ConnectionOp::Remote(Signal::Answer { sdp }) => {
-            connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
-        }
-        ConnectionOp::Remote(Signal::Candidate { candidate, mid, mline_index, ufrag }) => {
-            let candidate = RTCIceCandidateInit {
-                candidate,
-                sdp_mid: Some(mid),
-                sdp_mline_index: Some(mline_index),
-                username_fragment: (!ufrag.is_empty()).then_some(ufrag),
-                ..RTCIceCandidateInit::default()
-            };
-            // One candidate that is of no use does not end a connection.
-            if let Err(error) = connection.add_ice_candidate(candidate).await {
-                debug!(peer = %reporter.peer, %error, "a remote candidate is of no use");
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
+/// Nothing heard for this long, and the path is down. The other end is asked each
+/// [`KEEPALIVE`]: two answers are missing by then, and a third is due.
+const DISCONNECTED: Duration = Duration::from_millis(2_500);
 
-fn candidate_signal(candidate: RTCIceCandidateInit) -> Signal {
-    Signal::Candidate {
-        candidate: candidate.candidate,
-        mid: candidate.sdp_mid.unwrap_or_default(),
-        mline_index: candidate.sdp_mline_index.unwrap_or_default(),
-        ufrag: candidate.username_fragment.unwrap_or_default(),
-    }
-}
+/// And for this long after it, and ICE gives up: together 30 s, when consent to send has
+/// expired (RFC 7675 §5.1). Whoever restarts or closes does so long before.
+const FAILED: Duration = Duration::from_millis(27_500);
 
-/// The one channel of a connection, and the two tasks that work it.
-struct Channel {
-    /// Taken by the sending task.
-    messages: Option<mpsc::UnboundedReceiver<Bytes>>,
-    receiving: JoinSet<()>,
-    sending: JoinSet<()>,
-}
+/// How often the other end is asked whether it is there. Half of what RFC 7675 §5.1
+/// suggests would not tell within [`DISCONNECTED`].
+const KEEPALIVE: Duration = Duration::from_secs(1);
 
-impl Channel {
-    /// Starts to carry messages; `false` if there is a channel already.
-    fn carry(
-        &mut self,
-        channel: Arc<dyn DataChannel>,
-        shared: &Arc<Shared>,
-        reporter: &Reporter,
-    ) -> bool {
-        let Some(messages) = self.messages.take() else { return false };
-        let (opened, open) = tokio::sync::oneshot::channel();
-        let (shared, reporter) = (Arc::clone(shared), reporter.clone());
-        self.receiving.spawn(receive(
-            Arc::clone(&channel),
-            opened,
-            Arc::clone(&shared),
-            reporter.clone(),
-        ));
-        self.sending.spawn(send(channel, open, messages, shared, reporter));
-        true
-    }
-}
-
-async fn receive(
-    channel: Arc<dyn DataChannel>,
-    opened: tokio::sync::oneshot::Sender<()>,
-    shared: Arc<Shared>,
-    reporter: Reporter,
-) {
-    let mut opened = Some(opened);
-    while let Some(event) = channel.poll().await {
-        match event {
-            DataChannelEvent::OnOpen => {
-                shared.open.store(true, Ordering::Release);
-                reporter.report(ConnectionEvent::Open).await;
-                if let Some(opened) = opened.take() {
-                    let _ = opened.send(());
-                }
-            }
-            DataChannelEvent::OnMessage(message) => {
-                reporter.report(ConnectionEvent::Message(message.data.freeze())).await;
-            }
-            DataChannelEvent::OnClose => break,
-            _ => {}
-        }
-    }
-}
-
-async fn send(
-    channel: Arc<dyn DataChannel>,
-    open: tokio::sync::oneshot::Receiver<()>,
-    mut messages: mpsc::UnboundedReceiver<Bytes>,
-    shared: Arc<Shared>,
-    reporter: Reporter,
-) {
-    if open.await.is_err() {
-        return;
-    }
-    while let Some(message) = messages.recv().await {
-        let len = message.len();
-        // The engine wants to own what it sends; a message of our own is shared
-        // by every peer's queue, so this is the one copy per peer.
-        let message = message.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        if let Err(error) = channel.send(message).await {
-            debug!(peer = %reporter.peer, %error, "the channel takes no more");
-            return;
-        }
-        shared.outstanding.fetch_sub(len, Ordering::AcqRel);
-        reporter.report(ConnectionEvent::Acked(len)).await;
-    }
-}
-
-/// How long the last messages may take to the engine: ten round trips of a usual
+/// How long the last messages may take to the other end: two round trips of a slow
 /// path, and little beside the second that closing may take.
-const LAST_WORDS: Duration = Duration::from_millis(200);
-
-/// The label of the one channel.
-const LABEL: &str = "paceline";
+const LAST_WORDS: Duration = Duration::from_millis(400);

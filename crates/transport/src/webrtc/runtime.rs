@@ -1,42 +1,70 @@
-//! Tokio for the engine, with the two things that its own runtime lacks.
+//! Tokio for the engine, with what its own runtime lacks.
 //!
-//! * **Wake-ups until open.** Three messages of a handshake (the DTLS
-//!   ClientHello, the SCTP INIT, the channel's OPEN) are queued after the
-//!   driver's last write and leave only at the next 200 ms ICE tick: 604 ms on
-//!   loopback for 4 ms of work. Capping each sleep at 2 ms until the channel is
-//!   open brings that to 12 ms, and costs nothing afterwards.
+//! * **Rounds until open.** Three messages of a handshake (the DTLS ClientHello, the
+//!   SCTP INIT, the channel's OPEN) are queued after the engine's last write and leave
+//!   only at its next tick, 200 ms later: 604 ms on loopback for 4 ms of work.
+//!   So while a connection opens, or looks for a path, the engine's sleep is
+//!   over at once a few times after each arrival, and then doubles. Nothing ticks.
+//! * **A clock that skips.** What the engine would wait for without a reason, in a
+//!   restart, has passed already ([`Shared::ahead`]).
+//! * **A passenger.** The engine's task also carries our messages ([`Carrier`]).
 //! * **A receive buffer.** Nothing in the engine sets `SO_RCVBUF`.
+//! * **A door** before each socket ([`Socket`]).
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, Runtime,
     TokioRuntime,
 };
 
-use super::Shared;
+use super::carrier::Carrier;
+use super::shared::Shared;
+use super::socket::Socket;
 
 /// The runtime of one connection.
-#[derive(Debug)]
 pub(super) struct Tuned {
-    pub(super) shared: Arc<Shared>,
-    pub(super) receive_buffer: usize,
+    shared: Arc<Shared>,
+    receive_buffer: usize,
+    /// Gets on with the first task that is spawned, which is the engine's loop.
+    passenger: Mutex<Option<Carrier>>,
+}
+
+impl Tuned {
+    pub(super) fn new(shared: Arc<Shared>, receive_buffer: usize, passenger: Carrier) -> Self {
+        Self { shared, receive_buffer, passenger: Mutex::new(Some(passenger)) }
+    }
+}
+
+impl fmt::Debug for Tuned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tuned").field("shared", &self.shared).finish_non_exhaustive()
+    }
 }
 
 impl Runtime for Tuned {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
-        TokioRuntime.spawn(future)
+        let passenger = self.passenger.lock().unwrap_or_else(PoisonError::into_inner).take();
+        TokioRuntime.spawn(match passenger {
+            Some(carrier) => {
+                let carrier: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(carrier.run());
+                Box::pin(Ride { engine: future, carrier: Some(carrier) })
+            }
+            None => future,
+        })
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         grow_receive_buffer(&socket, self.receive_buffer)?;
-        TokioRuntime.wrap_udp_socket(socket)
+        let inner = TokioRuntime.wrap_udp_socket(socket)?;
+        Ok(Arc::new(Socket::new(inner, Arc::clone(&self.shared))))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -60,9 +88,18 @@ impl Runtime for Tuned {
         TOKIO.resolve_host(host)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the edge of the network reads the clock")]
+    fn now(&self) -> Instant {
+        Instant::now() + self.shared.ahead()
+    }
+
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let open = self.shared.open.load(Ordering::Acquire);
-        TokioRuntime.sleep(if open { duration } else { duration.min(OPENING_TICK) })
+        let duration = self.shared.nap(duration);
+        // A timer of tokio's is late by up to a millisecond, also one of nothing.
+        if duration.is_zero() {
+            return Box::pin(std::future::ready(()));
+        }
+        TokioRuntime.sleep(duration)
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -82,6 +119,33 @@ impl Runtime for Tuned {
     }
 }
 
+/// The engine's loop and what carries messages, as one task that ends with the loop.
+struct Ride {
+    engine: Pin<Box<dyn Future<Output = ()> + Send>>,
+    carrier: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Ride {
+    fn carry(&mut self, cx: &mut Context<'_>) {
+        if self.carrier.as_mut().is_some_and(|carrier| carrier.as_mut().poll(cx).is_ready()) {
+            self.carrier = None;
+        }
+    }
+}
+
+impl Future for Ride {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // What was handed over is with the engine before it looks for something to
+        // write, and what it found in the datagrams it read is told at once.
+        self.carry(cx);
+        let ended = self.engine.as_mut().poll(cx);
+        self.carry(cx);
+        ended
+    }
+}
+
 /// As large as asked where we may, else as large as the kernel allows anybody: less
 /// than asked is no failure.
 fn grow_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
@@ -95,7 +159,3 @@ fn grow_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
     }
     socket2::SockRef::from(socket).set_recv_buffer_size(bytes)
 }
-
-/// Longest sleep of the driver while a connection opens. Measured: 2 ms gives
-/// 12 ms from offer to open channel on loopback where 200 ms gives 604.
-const OPENING_TICK: Duration = Duration::from_millis(2);

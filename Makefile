@@ -11,7 +11,7 @@ PACKAGES := cmake nasm
 MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
 
 # Programs that run ours beside the best of others: no members of the workspace.
-COMPARISONS := drift resample sync timing
+COMPARISONS := drift fanout resample sync timing
 
 # What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are
 # no commands: each of these is known by an element of it.
@@ -29,11 +29,15 @@ SHOWS_tmux := command -v tmux
 # Looked for only when asked: it takes a second.
 MISSING_PEERS = $(foreach peer,$(PEERS),$(if $(shell $(SHOWS_$(peer)) >/dev/null 2>&1 && echo y),,$(peer)))
 
-.PHONY: call test check sim bench bench-drift bench-resample bench-sync bench-timing fuzz interop \
-	deps interop-deps
+.PHONY: broadcast call test check sim bench bench-drift bench-fanout bench-resample bench-sync \
+	bench-timing fuzz interop deps interop-deps
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
+
+# One sends, a hundred receive: make broadcast ARGS="--stall 50 --json"
+broadcast: deps
+	@$(CARGO) run --release --quiet -p paceline-examples --bin broadcast -- $(ARGS)
 
 sim: deps
 	@$(CARGO) run --release --quiet -p paceline-sim --example three_people -- $(ARGS)
@@ -44,7 +48,7 @@ bench: deps
 
 # Beside the best that others have, in one run: TRACES=FOLDER for other recordings, JSON=1
 # for a machine. Programs of their own, so that nobody who builds paceline builds them.
-bench-drift bench-resample bench-sync: bench-%: deps
+bench-drift bench-fanout bench-resample bench-sync: bench-%: deps
 	@CARGO_TARGET_DIR=target/peers $(CARGO) run --release --quiet \
 		--manifest-path benches/peers/$*/Cargo.toml -- $(ARGS)
 

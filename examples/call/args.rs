@@ -10,7 +10,9 @@ use std::time::Duration;
 use lexopt::prelude::*;
 use paceline::playout::terminal::Colours;
 use paceline::types::PictureFormat;
-use paceline::{AudioInput, VideoInput};
+use paceline::{AudioInput, Topology, VideoInput};
+
+use crate::shape;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -47,8 +49,9 @@ pub(crate) enum Audio {
 pub(crate) struct Args {
     pub(crate) mode: Mode,
     pub(crate) participants: usize,
-    /// From 1.
-    pub(crate) host: usize,
+    pub(crate) topology: Topology,
+    /// From 1; `None` in a mesh.
+    pub(crate) host: Option<usize>,
     /// From 1; `None`: the first who does not host.
     pub(crate) view: Option<usize>,
     pub(crate) duration: Option<Duration>,
@@ -86,7 +89,7 @@ pub(crate) enum Parsed {
 
 /// A command line that cannot be followed.
 #[derive(Debug)]
-pub(crate) struct UsageError(String);
+pub(crate) struct UsageError(pub(crate) String);
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,7 +108,8 @@ impl Args {
         let mut this = Self {
             mode: Mode::All,
             participants: 3,
-            host: 1,
+            topology: Topology::Star,
+            host: None,
             view: None,
             duration: None,
             json: false,
@@ -126,6 +130,7 @@ impl Args {
         };
         let mut parser = lexopt::Parser::from_iter(args);
         let mut words = Vec::new();
+        let (mut participants, mut host) = (None, None);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("help") | Short('h') => return Ok(Parsed::Say(HELP.to_owned())),
@@ -133,10 +138,12 @@ impl Args {
                     return Ok(Parsed::Say(concat!("call ", env!("CARGO_PKG_VERSION")).to_owned()));
                 }
                 Long("participants") => {
-                    this.participants = number("--participants", &parser.value()?, 1, 9)?;
+                    // How many may be depends on the shape, which may come later.
+                    participants = Some(parser.value()?);
                 }
-                Long("host") => this.host = number("--host", &parser.value()?, 1, 9)?,
-                Long("view") => this.view = Some(number("--view", &parser.value()?, 1, 9)?),
+                Long("topology") => this.topology = shape::topology(&text(parser.value()?)?)?,
+                Long("host") => host = Some(number("--host", &parser.value()?, 1, 10)?),
+                Long("view") => this.view = Some(number("--view", &parser.value()?, 1, 10)?),
                 Long("duration") => {
                     let seconds = number("--duration", &parser.value()?, 1, 86_400)?;
                     this.duration = Some(Duration::from_secs(seconds as u64));
@@ -153,7 +160,7 @@ impl Args {
                 }
                 // Of `--processes` to its children; not in `--help`.
                 Long("child") => {
-                    this.child = Some(number("--child", &parser.value()?, 1, 9)? - 1);
+                    this.child = Some(number("--child", &parser.value()?, 1, 10)? - 1);
                 }
                 Long("picture") => this.picture = picture(&text(parser.value()?)?)?,
                 Long("video") => this.video = video(parser.value()?)?,
@@ -203,7 +210,8 @@ impl Args {
                 words[0]
             )));
         }
-        for (name, value) in [("--host", Some(this.host)), ("--view", this.view)] {
+        shape::settle(&mut this, participants.as_ref(), host)?;
+        for (name, value) in [("--host", this.host), ("--view", this.view)] {
             if let Some(value) = value.filter(|&value| value > this.participants) {
                 let people = this.participants;
                 return Err(UsageError(format!("{name} {value}: there are {people} participants")));
@@ -221,7 +229,10 @@ impl Args {
         };
         add("--child", &(index + 1).to_string());
         add("--participants", &self.participants.to_string());
-        add("--host", &self.host.to_string());
+        add("--topology", &shape::topology_word(self.topology));
+        if let Some(host) = self.host {
+            add("--host", &host.to_string());
+        }
         add("--view", &(self.viewer() + 1).to_string());
         add("--name", &self.name(index));
         add("--picture", &picture_word(self.picture));
@@ -250,7 +261,7 @@ impl Args {
     /// Who is shown in the terminal, from 0.
     pub(crate) fn viewer(&self) -> usize {
         self.view
-            .map_or_else(|| usize::from(self.host == 1 && self.participants > 1), |view| view - 1)
+            .map_or_else(|| usize::from(self.hosts(0) && self.participants > 1), |view| view - 1)
     }
 
     /// What participant `index` shows.
@@ -265,6 +276,8 @@ impl Args {
     /// What participant `index` says.
     pub(crate) fn audio_input(&self, index: usize) -> AudioInput {
         match &self.audio {
+            // Ten at once, of which three or four say the same, are not a conversation.
+            Audio::Clip if self.is_mesh() && index >= NAMES.len() => AudioInput::Silence,
             Audio::Clip => AudioInput::File(clip(index, "wav")),
             Audio::File(path) => AudioInput::File(path.clone()),
             Audio::Silence => AudioInput::Silence,
@@ -292,7 +305,12 @@ fn text(value: OsString) -> Result<String, UsageError> {
     value.into_string().map_err(|value| UsageError(format!("{value:?} is not UTF-8")))
 }
 
-fn number(option: &str, value: &OsString, min: usize, max: usize) -> Result<usize, UsageError> {
+pub(crate) fn number(
+    option: &str,
+    value: &OsString,
+    min: usize,
+    max: usize,
+) -> Result<usize, UsageError> {
     let parsed = value.to_str().and_then(|value| value.parse().ok());
     parsed.filter(|value| (min..=max).contains(value)).ok_or_else(|| {
         UsageError(format!("{option} {}: it takes a number from {min} to {max}", value.display()))
@@ -377,13 +395,19 @@ usage: call [options]            a signalling server and everybody, in this proc
        call measure-joins [URL]  how long joining takes, step by step, over --count
                                  processes that join one after another
 
-  --participants N   how many, 1 to 9 (3)
+  --participants N   how many, 1 to 9 (3); 2 to 10 in a mesh
+  --topology SHAPE   star: one hosts and mixes; mesh: everybody is connected to
+                     everybody, and each mixes for himself (star). From five
+                     people on, and with host and join, the pictures of a mesh
+                     are at most 320 x 180 at 15 a second: with them ten take
+                     1.5 cores
   --processes        a process for each participant, started and watched over
-  --host N           which of them hosts and mixes (1)
+  --host N           which of them hosts and mixes (1); not in a mesh
   --view N           whose picture to show (the first who does not host)
   --picture FORMAT   h264, rgb or cells (h264)
   --video SOURCE     FILE.y4m, FILE.h264 or test (a bundled clip per person)
-  --audio SOURCE     FILE.wav, tone or silence (bundled speech per person)
+  --audio SOURCE     FILE.wav, tone or silence (bundled speech per person; in a mesh
+                     the fourth and those after him are silent)
   --name NAME        what the others call you (host, join)
   --listen ADDR:PORT where the server listens, and what media are bound to
                      (127.0.0.1, any free port; 0.0.0.0 is all addresses)

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::future::pending;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use paceline::playout::terminal::Colours;
@@ -19,6 +18,7 @@ use crate::lan;
 use crate::participant::{Outcome, Participant, Screen};
 use crate::qr;
 use crate::report::Report;
+pub(crate) use crate::signals::interrupted;
 use crate::system;
 use crate::terminal::Terminal;
 use crate::view::{View, status_line, terminal_kind};
@@ -36,7 +36,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     let alone = args.child.is_none();
     let duration = args.duration.or_else(|| (!interactive && alone).then_some(DEFAULT_DURATION));
     let server = match &args.mode {
-        Mode::All | Mode::Host => Some(lan::listen(args.listen).await?),
+        Mode::All | Mode::Host => Some(lan::listen(args.listen, args.topology).await?),
         Mode::Join(_) | Mode::MeasureJoins(_) => None,
     };
     let url = match (&args.mode, &server) {
@@ -82,7 +82,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     if let Some(server) = server {
         server.shutdown().await;
     }
-    let mut report = Report::new(&outcomes, call.failures, system::now() - began);
+    let mut report = Report::new(&args, &outcomes, call.failures, system::now() - began);
     if args.child.is_some() {
         child::tell("timeline", outcomes.first().map(|one| child::timeline(&one.stats.timeline)));
         child::tell("report", report.raw());
@@ -107,7 +107,7 @@ fn invitation(args: &Args, urls: &[String]) -> Vec<String> {
     let kind = terminal_kind(args);
     let mut lines = Vec::new();
     for url in urls {
-        lines.push(format!("others join with: call join {url}"));
+        lines.push(format!("others join with: {}", args.join_line(url)));
         if args.qr {
             match qr::draw(url, qr::Style { ascii: !kind.utf8, colours: false }) {
                 Some(code) => lines.extend(code.lines().map(str::to_owned)),
@@ -124,7 +124,7 @@ pub(crate) fn invite(args: &Args, server: &Server) {
     let colours =
         stderr().is_terminal() && matches!(kind.colours, Colours::Bits24 | Colours::Indexed256);
     for url in lan::urls(server, ROOM) {
-        eprintln!("others join with: call join {url}");
+        eprintln!("others join with: {}", args.join_line(&url));
         if args.qr {
             match qr::draw(&url, qr::Style { ascii: !kind.utf8, colours }) {
                 Some(code) => eprint!("{code}"),
@@ -146,32 +146,33 @@ struct Call {
 
 impl Call {
     /// Lets everybody of this process join: the host first, then the others at once,
-    /// as people do. Returns what the viewer sees.
+    /// as people do; in a mesh all at once. Returns what the viewer sees.
     async fn start(&mut self, args: &Args, url: &str) -> Result<watch::Receiver<Screen>, Failure> {
-        let (first, others, viewer) = match args.mode {
+        let (first, others, viewer): (Vec<_>, Vec<_>, _) = match args.mode {
             Mode::All => {
-                let host = args.host - 1;
-                let others = (0..args.participants).filter(|&index| index != host).collect();
-                (host, others, args.viewer())
+                let (hosts, others) = (0..args.participants).partition(|&index| args.hosts(index));
+                (hosts, others, args.viewer())
             }
-            Mode::Host => (0, Vec::new(), 0),
+            Mode::Host => (vec![0], Vec::new(), 0),
             Mode::Join(_) if args.child.is_some() => {
                 let index = args.child.unwrap_or_default();
-                (index, Vec::new(), index)
+                (vec![index], Vec::new(), index)
             }
             // Guests of several processes should not all look like the host.
             Mode::Join(_) | Mode::MeasureJoins(_) => {
                 let guest = 1 + std::process::id() as usize % 2;
-                (guest, Vec::new(), guest)
+                (vec![guest], Vec::new(), guest)
             }
         };
         let hosts = match args.mode {
-            Mode::Join(_) => args.child.is_some_and(|index| index + 1 == args.host),
-            _ => true,
+            Mode::Join(_) => args.child.is_some_and(|index| args.hosts(index)),
+            _ => !args.is_mesh(),
         };
         let mut viewed = None;
-        let participant = Participant::join(args, first, hosts, url).await?;
-        self.admit(participant, first == viewer, &mut viewed);
+        for first in first {
+            let participant = Participant::join(args, first, hosts, url).await?;
+            self.admit(participant, first == viewer, &mut viewed);
+        }
         let mut joining = JoinSet::new();
         for index in others {
             let (args, url) = (args.clone(), url.to_owned());
@@ -297,27 +298,6 @@ pub(crate) async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> 
         return key;
     }
     pending().await
-}
-
-/// Ctrl-C without a terminal of ours, a polite kill, or a terminal that is closed. What
-/// comes after the call of this is heard, not only what comes after it is waited for.
-pub(crate) fn interrupted() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let kinds = [
-        SignalKind::hangup(),
-        SignalKind::interrupt(),
-        SignalKind::quit(),
-        SignalKind::terminate(),
-    ];
-    // Without a handler the system ends us as it always did.
-    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    std::future::poll_fn(move |context| {
-        match signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
 }
 
 /// How long a call lasts when nobody can press q.

@@ -25,7 +25,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     let (url, server) = match &args.mode {
         Mode::MeasureJoins(Some(url)) => (url.clone(), None),
         _ => {
-            let server = lan::listen(args.listen).await?;
+            let server = lan::listen(args.listen, args.topology).await?;
             let url = lan::urls(&server, ROOM).swap_remove(0);
             args.bind = args.listen.ip();
             let unmarked = Args { json: false, ..args.clone() };

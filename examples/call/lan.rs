@@ -5,7 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use nix::net::if_::InterfaceFlags;
-use paceline_signaling::{Server, ServerConfig, ServerError};
+use paceline::Topology;
+use paceline_signaling::{RoomsConfig, Server, ServerConfig, ServerError};
 
 /// Why a call cannot be held where it was asked for. Each text is one line that says
 /// what to do.
@@ -58,10 +59,20 @@ impl fmt::Display for LanError {
 
 impl std::error::Error for LanError {}
 
-/// Starts a server, and says why not if it cannot be.
-pub(crate) async fn listen(addr: SocketAddr) -> Result<Server, LanError> {
+/// Starts a server, and says why not if it cannot be. Its rooms have places for as many
+/// as the shape has.
+pub(crate) async fn listen(addr: SocketAddr, topology: Topology) -> Result<Server, LanError> {
+    let rooms = RoomsConfig::default().max_members(topology.max_peers() + 1);
+    listen_with(addr, ServerConfig::default().rooms(rooms)).await
+}
+
+/// The same with bounds of one's own.
+pub(crate) async fn listen_with(
+    addr: SocketAddr,
+    config: ServerConfig,
+) -> Result<Server, LanError> {
     check(addr.ip())?;
-    Server::bind(addr, ServerConfig::default()).await.map_err(|error| match error {
+    Server::bind(addr, config).await.map_err(|error| match error {
         ServerError::Bind { addr, source } => LanError::Listen { addr, source, ours: private() },
         error => LanError::Listen { addr, source: io::Error::other(error), ours: Vec::new() },
     })

@@ -14,6 +14,8 @@ mod participant;
 mod processes;
 mod qr;
 mod report;
+mod shape;
+mod signals;
 mod system;
 mod terminal;
 mod view;

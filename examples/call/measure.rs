@@ -16,6 +16,15 @@ pub(crate) struct Measure {
     sounds: Vec<SoundSeen>,
 }
 
+/// What was read of one of the others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// Pictures of his that were seen, each once.
+    pub(crate) pictures: usize,
+    /// Bursts of his tones that were heard.
+    pub(crate) sounds: usize,
+}
+
 /// The pictures of one source.
 #[derive(Debug, Default)]
 struct Pictures {
@@ -35,6 +44,8 @@ struct SoundSeen {
 pub(crate) struct Figures {
     pub(crate) latency: Vec<f64>,
     pub(crate) skew: Vec<f64>,
+    /// What was seen and heard of each who was ever asked for.
+    pub(crate) marks: Vec<(String, Marks)>,
 }
 
 impl Measure {
@@ -76,12 +87,21 @@ impl Measure {
         }
     }
 
-    /// What it all comes to.
-    pub(crate) fn figures(&self) -> Figures {
+    /// What it all comes to, of the others by name.
+    pub(crate) fn figures(&self, others: &BTreeMap<SenderId, String>) -> Figures {
         let latency = self.pictures.values().flat_map(|p| p.seen.iter().map(|&(_, ms)| ms));
         Figures {
             latency: latency.collect(),
             skew: self.sounds.iter().filter_map(|sound| self.skew(sound)).collect(),
+            marks: others.iter().map(|(&id, name)| (name.clone(), self.marks_of(id))).collect(),
+        }
+    }
+
+    fn marks_of(&self, sender: SenderId) -> Marks {
+        let slot = clapper::slot(sender.get());
+        Marks {
+            pictures: self.pictures.get(&sender).map_or(0, |pictures| pictures.seen.len()),
+            sounds: self.sounds.iter().filter(|sound| sound.slot == slot).count(),
         }
     }
 

@@ -23,12 +23,15 @@ pub(crate) fn status_line(screen: &Screen) -> String {
     let delay = streams.iter().map(|(_, stream)| stream.jitter.delay).max();
     let lost: u64 = streams.iter().map(|(_, stream)| stream.jitter.lost).sum();
     format!(
-        "{}|host {}|{} speaks|{:.0} fps|{}|rtt {}|lost {lost}|buffer {}",
+        "{}|{}|{} speaks|{:.0} fps|{}|rtt {}|lost {lost}|buffer {}",
         match screen.names.len() {
             1 => "1 person".to_owned(),
             count => format!("{count} people"),
         },
-        name(&screen.host, "?"),
+        match screen.mesh {
+            true => "mesh".to_owned(),
+            false => format!("host {}", name(&screen.host, "?")),
+        },
         name(&screen.speaker, "nobody"),
         screen.fps,
         screen.bitrate,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, VideoFrame, WallClock};
-use paceline::{Config, Event, JoinError, Publish, Room, Stats};
+use paceline::{Event, JoinError, Publish, Room, Stats};
 use tokio::sync::{mpsc, watch};
 
 use crate::args::Args;
@@ -18,7 +18,9 @@ pub(crate) struct Screen {
     pub(crate) picture: Option<VideoFrame>,
     pub(crate) info: Option<Arc<MixInfo>>,
     pub(crate) names: BTreeMap<SenderId, String>,
+    /// In a mesh there is none.
     pub(crate) host: Option<String>,
+    pub(crate) mesh: bool,
     pub(crate) speaker: Option<String>,
     pub(crate) stats: Stats,
     /// Pictures a second, over the last second.
@@ -79,6 +81,11 @@ pub(crate) struct Outcome {
     pub(crate) stats: Stats,
     /// Pictures that came to the screen.
     pub(crate) displayed: u64,
+    /// When joining began, in microseconds since 1970.
+    pub(crate) began_us: u64,
+    /// When each connection was first up, by the number of who is at its other end.
+    pub(crate) connected_us: BTreeMap<SenderId, u64>,
+    pub(crate) sender: SenderId,
     /// For how long pictures came.
     pub(crate) watched: Duration,
     pub(crate) figures: Option<Figures>,
@@ -97,6 +104,10 @@ pub(crate) struct Participant {
     index: usize,
     controls: mpsc::UnboundedReceiver<Control>,
     peers: BTreeMap<PeerId, (SenderId, String)>,
+    /// Everybody else who was ever there.
+    met_by_name: BTreeMap<SenderId, String>,
+    began_us: u64,
+    connected_us: BTreeMap<SenderId, u64>,
     hosted: bool,
     host_peer: Option<PeerId>,
     host: Option<String>,
@@ -120,13 +131,14 @@ impl Participant {
         url: &str,
     ) -> Result<Self, JoinError> {
         let name = args.name(index);
+        let began_us = system::unix_micros();
         let publish =
             Publish::default().video(args.video_input(index)).audio(args.audio_input(index));
         let room = Room::builder(url)
             .name(&name)
             .publish(publish)
             .host(host)
-            .config(Config::default().picture(args.picture).clapper(args.json).bind(args.bind))
+            .config(args.config())
             .join()
             .await?;
         let measure = args.json.then(|| Measure::new(room.sender()));
@@ -134,6 +146,7 @@ impl Participant {
         let screen = Screen {
             names: BTreeMap::from([(room.sender(), name.clone())]),
             invitation: Arc::clone(&args.invitation),
+            mesh: args.is_mesh(),
             control: Some(control),
             ..Screen::default()
         };
@@ -146,6 +159,9 @@ impl Participant {
             index,
             controls,
             peers: BTreeMap::new(),
+            met_by_name: BTreeMap::new(),
+            began_us,
+            connected_us: BTreeMap::new(),
             hosted: false,
             host_peer: None,
             host: None,
@@ -199,10 +215,13 @@ impl Participant {
             hosted: self.hosted,
             host: self.host,
             met: self.met,
+            began_us: self.began_us,
+            connected_us: self.connected_us,
+            sender: self.room.sender(),
             stats: self.room.leave().await,
             displayed: self.shown,
             watched,
-            figures: self.measure.map(|measure| measure.figures()),
+            figures: self.measure.map(|measure| measure.figures(&self.met_by_name)),
             errors: self.errors,
         }
     }
@@ -257,7 +276,7 @@ impl Participant {
     fn age_notice(&mut self) {
         let (before, seconds) = &mut self.noticed;
         *seconds = if *before == self.screen.notice { *seconds + 1 } else { 0 };
-        if *seconds >= NOTICE_SECONDS && self.screen.host.is_some() {
+        if *seconds >= NOTICE_SECONDS && (self.screen.mesh || self.screen.host.is_some()) {
             self.screen.notice = None;
         }
         before.clone_from(&self.screen.notice);
@@ -283,7 +302,12 @@ impl Participant {
     fn handle(&mut self, event: Event) {
         let screen = &mut self.screen;
         match event {
-            Event::Connected { .. } => screen.notice = None,
+            Event::Connected { peer } => {
+                screen.notice = None;
+                if let Some(&(sender, _)) = self.peers.get(&peer) {
+                    self.connected_us.entry(sender).or_insert_with(system::unix_micros);
+                }
+            }
             Event::Disconnected { peer, reason, again } => {
                 let name = self.peers.get(&peer).map_or("somebody", |(_, name)| name);
                 let then = if again { ", trying again" } else { "" };
@@ -306,6 +330,7 @@ impl Participant {
                     screen.host = Some(name.clone());
                 }
                 screen.names.insert(sender, name.clone());
+                self.met_by_name.insert(sender, name.clone());
                 self.peers.insert(peer, (sender, name));
             }
             Event::MemberLeft { peer, sender, name } => {

@@ -30,7 +30,7 @@ use crate::terminal::Terminal;
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let interactive = !args.json && Terminal::available();
     let duration = args.duration.or_else(|| (!interactive).then_some(DEFAULT_DURATION));
-    let server = lan::listen(args.listen).await?;
+    let server = lan::listen(args.listen, args.topology).await?;
     let url = lan::urls(&server, ROOM).swap_remove(0);
     invite(&args, &server);
     let began = system::now();
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     ended?;
 
-    let mut report = Report::of_this_process();
+    let mut report = Report::of_this_process(&crew.args);
     let mut children = Vec::new();
     for member in &crew.members {
         if let Some(raw) = &member.report {
@@ -108,17 +108,17 @@ impl Crew {
     }
 
     /// Starts everybody, the host first and the others at once, and watches over them
-    /// until the call is over.
+    /// until the call is over. In a mesh all start at once.
     async fn call(&mut self, url: &str, duration: Option<Duration>) -> Result<(), Failure> {
         let signal = interrupted();
         tokio::pin!(signal);
         for index in 0..self.args.participants {
-            let (name, hosts) = (self.args.name(index), index + 1 == self.args.host);
+            let (name, hosts) = (self.args.name(index), self.args.hosts(index));
             self.members.push(Member { name, hosts, ..Member::default() });
         }
-        let host = self.args.host - 1;
-        let others = (0..self.members.len()).filter(|&index| index != host).collect();
-        for starting in [vec![host], others] {
+        let (host, others): (Vec<_>, _) =
+            (0..self.members.len()).partition(|&index| self.args.hosts(index));
+        for starting in [host, others] {
             for &index in &starting {
                 self.start(index, url)?;
             }
@@ -253,10 +253,13 @@ impl Crew {
         let names = people.into_iter().flatten().filter_map(Value::as_str);
         let names = Vec::from_iter(names.map(|name| sanitize(name, MAX_NAME))).join(", ");
         let mut line = format!(
-            "{} of {} processes|in the room {names}|host {}",
+            "{} of {} processes|in the room {names}|{}",
             running.len(),
             self.members.len(),
-            sanitize(host.as_deref().unwrap_or("?"), MAX_NAME),
+            match self.args.is_mesh() {
+                true => "mesh".to_owned(),
+                false => format!("host {}", sanitize(host.as_deref().unwrap_or("?"), MAX_NAME)),
+            },
         );
         for member in running {
             let status = member.status.as_ref().unwrap_or(&Value::Null);

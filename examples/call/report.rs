@@ -5,8 +5,10 @@ use std::time::Duration;
 use paceline::playout::terminal::sanitize;
 use serde_json::{Value, json};
 
-use crate::measure::percentile;
+use crate::args::Args;
+use crate::measure::{Figures, percentile};
 use crate::participant::Outcome;
+use crate::shape::topology_word;
 use crate::system;
 
 /// Everything there is to tell at the end, of one process or of several. Figures are
@@ -14,6 +16,7 @@ use crate::system;
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) wall: Duration,
+    topology: &'static str,
     host: Option<String>,
     /// How many were in the call, those of other processes included.
     participants: usize,
@@ -21,7 +24,14 @@ pub(crate) struct Report {
     media: paceline::MediaStats,
     displayed: u64,
     fps: Vec<f64>,
+    /// One figure for each connection, by whoever came later.
     connect: Vec<f64>,
+    /// When the first began to join, and when the last connection was up, in microseconds
+    /// since 1970.
+    began_us: Option<u64>,
+    up_us: Option<u64>,
+    /// What each saw and heard of each.
+    people: Vec<Value>,
     first_frame: Option<f64>,
     latency: Vec<f64>,
     skew: Vec<f64>,
@@ -35,13 +45,18 @@ pub(crate) struct Report {
 
 impl Report {
     /// Of the participants of this process.
-    pub(crate) fn new(outcomes: &[Outcome], failures: Vec<String>, wall: Duration) -> Self {
+    pub(crate) fn new(
+        args: &Args,
+        outcomes: &[Outcome],
+        failures: Vec<String>,
+        wall: Duration,
+    ) -> Self {
         let mut this = Self {
             wall,
             host: outcomes.iter().find_map(|outcome| outcome.host.clone()),
             participants: outcomes.iter().map(|outcome| outcome.met).max().unwrap_or(0),
             errors: failures,
-            ..Self::of_this_process()
+            ..Self::of_this_process(args)
         };
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
         for outcome in outcomes {
@@ -52,25 +67,35 @@ impl Report {
                 this.fps.push(outcome.displayed.saturating_sub(1) as f64 / watched);
             }
             this.errors.extend(outcome.errors.iter().map(|e| format!("{}: {e}", outcome.name)));
+            this.began_us = earlier(this.began_us, Some(outcome.began_us));
+            this.up_us = this.up_us.max(outcome.connected_us.values().copied().max());
             if outcome.hosted {
                 // The host's own screen is not the other end of his mix.
                 continue;
             }
-            this.connect.extend(outcome.stats.connect.map(ms));
+            if args.is_mesh() {
+                let earlier = outcome.connected_us.range(..outcome.sender);
+                let took = earlier.map(|(_, at)| at.saturating_sub(outcome.began_us) as f64 / 1e3);
+                this.connect.extend(took);
+            } else {
+                this.connect.extend(outcome.stats.connect.map(ms));
+            }
             let first = outcome.stats.first_picture.map(ms);
             this.first_frame = later(this.first_frame, first);
             if let Some(figures) = &outcome.figures {
                 this.measured = true;
                 this.latency.extend(&figures.latency);
                 this.skew.extend(&figures.skew);
+                this.people.push(person(&outcome.name, outcome.connected_us.len(), figures));
             }
         }
         this
     }
 
     /// Nothing yet but what this process costs.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process(args: &Args) -> Self {
         Self {
+            topology: topology_word(args.topology),
             cpu_seconds: system::cpu_seconds(),
             peak_rss_bytes: system::peak_rss_bytes(),
             ..Self::default()
@@ -94,6 +119,9 @@ impl Report {
             "displayed": self.displayed,
             "fps": self.fps,
             "connect": self.connect,
+            "began_us": self.began_us,
+            "up_us": self.up_us,
+            "people": self.people,
             "first_frame": self.first_frame,
             "latency": some_of(&self.latency),
             "skew": some_of(&self.skew),
@@ -130,6 +158,9 @@ impl Report {
         self.displayed += count(&raw["displayed"]);
         self.fps.extend(figures("fps"));
         self.connect.extend(figures("connect"));
+        self.began_us = earlier(self.began_us, raw["began_us"].as_u64());
+        self.up_us = self.up_us.max(raw["up_us"].as_u64());
+        self.people.extend(raw["people"].as_array().into_iter().flatten().cloned());
         self.first_frame = later(self.first_frame, raw["first_frame"].as_f64());
         self.latency.extend(figures("latency"));
         self.skew.extend(figures("skew"));
@@ -152,12 +183,15 @@ impl Report {
         let no_marks = if self.measured {
             "no mark was found in what arrived"
         } else {
-            "nobody here receives a host's mix"
+            "nobody here receives pictures of others"
         };
         let mut line = json!({
             "participants": self.participants,
+            "topology": self.topology,
             "host": self.host,
             "carrier": "data-channel",
+            "connections": self.connect.len(),
+            "all_connected_ms": self.all_connected().map(round),
             "connect_ms": {
                 "median": percentile(&mut self.connect, 0.5).map(round),
                 "max": percentile(&mut self.connect, 1.0).map(round),
@@ -172,6 +206,7 @@ impl Report {
                 "fps": percentile(&mut self.fps, 0.5).map(round),
             },
             "audio": { "frames": media.audio_decoded, "concealed_ms": media.concealed_ms },
+            "people": self.people,
             "latency_ms": both(&mut self.latency, no_marks),
             "av_skew_ms": both(&mut self.skew, no_marks),
             "cpu_seconds": self.cpu_seconds.map(|cpu| (cpu * 100.0).round() / 100.0),
@@ -191,15 +226,21 @@ impl Report {
         let media = self.media;
         let mut lines = vec![
             format!(
-                "{} in the call for {:.1} s, hosted by {}",
+                "{} in the call for {:.1} s, {}",
                 self.participants,
                 self.wall.as_secs_f64(),
-                sanitize(self.host.as_deref().unwrap_or("nobody"), 64),
+                match (self.topology, &self.host) {
+                    ("mesh", _) => "a mesh".to_owned(),
+                    (_, Some(host)) => format!("hosted by {}", sanitize(host, 64)),
+                    (_, None) => "hosted by nobody".to_owned(),
+                },
             ),
             format!(
-                "  connected   {} ms (slowest {}), first picture after {} ms",
+                "  connected   {} ms (slowest {}), all {} after {} ms; first picture after {} ms",
                 show(percentile(&mut self.connect, 0.5)),
                 show(percentile(&mut self.connect, 1.0)),
+                self.connect.len(),
+                show(self.all_connected()),
                 show(self.first_frame),
             ),
             format!(
@@ -228,6 +269,19 @@ impl Report {
         }
         lines.join("\n")
     }
+
+    /// From when the first began to join until the last connection was up.
+    fn all_connected(&self) -> Option<f64> {
+        let (began, up) = self.began_us.zip(self.up_us)?;
+        Some(up.saturating_sub(began) as f64 / 1e3)
+    }
+}
+
+fn person(name: &str, connections: usize, figures: &Figures) -> Value {
+    let of = figures.marks.iter().map(
+        |(name, marks)| json!({ "name": name, "pictures": marks.pictures, "sounds": marks.sounds }),
+    );
+    json!({ "name": name, "connections": connections, "of": of.collect::<Vec<_>>() })
 }
 
 fn add(sum: &mut paceline::MediaStats, one: &paceline::MediaStats) {
@@ -237,6 +291,10 @@ fn add(sum: &mut paceline::MediaStats, one: &paceline::MediaStats) {
     sum.video_decoded += one.video_decoded;
     sum.audio_decoded += one.audio_decoded;
     sum.concealed_ms += one.concealed_ms;
+}
+
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// The later of two, if there are two.

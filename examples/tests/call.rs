@@ -109,6 +109,10 @@ fn a_wrong_command_line_is_exit_2_and_one_line_that_says_so() {
     for (args, word) in [
         (&["--participants", "0"][..], "1 to 9"),
         (&["--host", "4"], "3 participants"),
+        (&["--participants", "10"], "with --topology mesh from 2 to 10"),
+        (&["--participants", "11", "--topology", "mesh"], "2 to 10"),
+        (&["--topology", "ring"], "star or mesh"),
+        (&["--topology", "mesh", "--host", "2"], "nobody hosts in a mesh"),
         (&["--picture", "gif"], "h264, rgb or cells"),
         (&["--video", "film.mp4"], "FILE.y4m"),
         (&["--audio", "song.mp3"], "FILE.wav"),

@@ -168,6 +168,40 @@ fn every_key_does_what_the_help_line_says() {
 }
 
 #[test]
+fn in_a_mesh_the_picture_and_the_keys_are_those_of_any_call() {
+    let variables = ["LC_ALL=C.UTF-8", "TERM=screen"];
+    let args = ["--topology", "mesh", "--participants", "4"];
+    let Some(tmux) = Tmux::start("mesh", &variables, &args) else { return };
+    tmux.wait("the call", |seen| {
+        seen.contains("4 people|mesh|")
+            && seen.contains('▀')
+            && [" Ben ", " Cem ", " guest 4 "].iter().all(|name| seen.contains(name))
+    });
+    tmux.wait("who speaks", |seen| seen.contains(" speaks|") && seen.contains('*'));
+    tmux.press("m");
+    tmux.wait("Ada's mute", |seen| {
+        last_line(seen).contains("m sound OFF") && seen.contains("Ada (muted)")
+    });
+    tmux.press("v");
+    tmux.wait("Ada without a camera", |seen| {
+        last_line(seen).contains("v camera OFF")
+            && seen.lines().next().is_some_and(|row| row.starts_with(" Ada "))
+    });
+    tmux.press("v");
+    tmux.wait("Ada's camera", |seen| {
+        last_line(seen).contains("v camera on")
+            && seen.lines().next().is_some_and(|row| row.contains("▀▀▀▀") && !row.contains("Ada"))
+    });
+    tmux.press("s");
+    tmux.wait("a line for each connection", |seen| {
+        let rows: Vec<_> = seen.lines().filter(|row| row.contains(" ms  ")).collect();
+        rows.len() >= 3 && seen.contains("% of a core")
+    });
+    tmux.press("q");
+    tmux.wait_for_end();
+}
+
+#[test]
 fn no_color_and_no_utf_8_are_heeded() {
     let colourless = ["LC_ALL=C.UTF-8", "NO_COLOR=1", "COLORTERM=truecolor"];
     let Some(tmux) = Tmux::start("none", &colourless, &[]) else { return };

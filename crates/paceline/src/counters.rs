@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use paceline_session::{PeerStats, ReceiveStats, SessionStats};
+use paceline_session::{MeshStats, PeerStats, Quality, ReceiveStats, SessionStats};
 use paceline_types::{PeerId, StreamKey};
 
 /// A count; only ever added to.
@@ -16,7 +16,7 @@ impl Count {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -40,6 +40,7 @@ pub(crate) struct Counters {
     pub(crate) encode_errors: Count,
     pub(crate) events_dropped: Count,
     pub(crate) stage_overrun: Count,
+    pub(crate) transport_refused: Count,
     /// When the first mixed picture was ready for the program.
     pub(crate) shown: OnceLock<Instant>,
 }
@@ -128,11 +129,13 @@ pub struct JoinTimeline {
     pub channel: Option<Duration>,
     /// Both ends of it had said hello: [`Stats::connect`].
     pub connected: Option<Duration>,
-    /// The first picture of the mix had come whole. It waits in the jitter buffer next.
+    /// The first picture of the mix, in a mesh of anybody, had come whole. It waits in the
+    /// jitter buffer next.
     pub first_frame: Option<Duration>,
     /// It was due to be decoded: [`Stats::first_picture`].
     pub due: Option<Duration>,
-    /// A decoded one was ready for the program. Not when the program took it.
+    /// A decoded one was ready for the program, in a mesh as a part of the mix. Not when
+    /// the program took it.
     pub shown: Option<Duration>,
 }
 
@@ -144,12 +147,21 @@ pub struct Stats {
     pub media: MediaStats,
     /// From the call of `join` to the first connection; `None` while there is none.
     pub connect: Option<Duration>,
-    /// From the call of `join` to the first mixed picture.
+    /// From the call of `join` to the first mixed picture; in a mesh, to the first picture
+    /// of somebody else.
     pub first_picture: Option<Duration>,
     /// When each step of joining was done.
     pub timeline: JoinTimeline,
     /// Each connection that is up.
     pub peers: Vec<(PeerId, PeerStats)>,
+    /// The last ten seconds of each connection, brought up to date every second.
+    pub qualities: Vec<(PeerId, Quality)>,
+    /// What happened to all connections together: made, made again, refused, given up.
+    pub mesh: MeshStats,
+    /// Messages that the transport refused for another reason than that the connection was
+    /// closed. None is expected; each time that connection is made again, for what it
+    /// carried is not whole any more.
+    pub transport_refused: u64,
     /// Each stream that comes in.
     pub streams: Vec<(StreamKey, ReceiveStats)>,
     /// What was refused.

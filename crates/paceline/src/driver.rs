@@ -1,34 +1,39 @@
 //! The driver: owns the session, reads the clock, and moves what comes out of the
 //! session to where it belongs.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use paceline_playout::terminal::sanitize;
 use paceline_session::{
-    Event as SessionEvent, Input, Output, ReceiveStats, Recipients, Role, Roster, Session,
+    Event as SessionEvent, Input, Member, Output, ReceiveStats, Recipients, Role, Roster, Session,
 };
 use paceline_signaling::{Client, ClientEvent, ClientOutput, ConnectError, Connection};
-use paceline_transport::{Transport, WebRtc};
-use paceline_types::{ConnectionEvent, PeerId, SenderId, Signal, StreamId, StreamKey};
+use paceline_transport::{SendError, Transport, WebRtc};
+use paceline_types::{
+    ConnectionEvent, ConnectionOp, PeerId, SenderId, Signal, StreamId, StreamKey,
+};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
+use crate::broadcast::{Patience, PublisherStats, ViewerStats};
 use crate::counters::{Counters, JoinTimeline, Stats};
-use crate::event::{Event, EventQueue};
+use crate::event::{Event, EventQueue, Events};
 use crate::speaker::Speaker;
-use crate::wire::{StageSender, Switches, ToDriver, ToStage};
+use crate::wire::{ForAll, Frames, Read, StageSender, Switches, ToDriver, ToStage};
 
-/// Everything that lives as long as the call.
+/// Everything that lives as long as the call. `F` takes frames when they are due, and `E`
+/// tells the program: the stage thread and a queue, or in a broadcast the program itself.
 #[derive(Debug)]
-pub(crate) struct Driver {
+pub(crate) struct Driver<F = StageSender, E = EventQueue> {
     pub(crate) session: Session,
     pub(crate) transport: WebRtc,
     pub(crate) client: Client,
     pub(crate) connection: Option<Connection>,
     pub(crate) inputs: mpsc::Receiver<ToDriver>,
-    pub(crate) stage: StageSender,
-    pub(crate) events: EventQueue,
+    pub(crate) stage: F,
+    pub(crate) events: E,
     pub(crate) counters: Arc<Counters>,
     pub(crate) switches: Switches,
     pub(crate) us: (PeerId, SenderId),
@@ -37,17 +42,23 @@ pub(crate) struct Driver {
     pub(crate) speaker: Speaker,
     pub(crate) names: Vec<(PeerId, SenderId, String)>,
     pub(crate) timeline: JoinTimeline,
+    pub(crate) patience: Patience,
+    /// What waits until those who are behind have caught up, or were waited for enough.
+    pub(crate) held: VecDeque<ForAll>,
 }
 
 /// What woke the driver.
 enum Wake {
     Deadline,
     Input(Option<ToDriver>),
+    Read(Read),
+    /// The program has taken something: there is room again.
+    Room,
     Signaling(Option<Result<String, ConnectError>>),
     Transport,
 }
 
-impl Driver {
+impl<F: Frames, E: Events> Driver<F, E> {
     /// Runs until the room is left, by us or by the room.
     pub(crate) async fn run(mut self, roster: Roster) {
         // Whatever ends this task, the program and the stage thread hear of it.
@@ -56,35 +67,64 @@ impl Driver {
         let mut leaving = None;
         while leaving.is_none() && !self.is_over() {
             match self.wait().await {
-                Wake::Deadline => self.handle(Input::Timeout),
+                // What came before is heard first, or a peer would seem silent because we
+                // were late.
+                Wake::Deadline => {
+                    self.hear();
+                    self.handle(Input::Timeout);
+                }
                 Wake::Input(None) => leaving = Some(None),
                 Wake::Input(Some(ToDriver::Leave(done))) => leaving = Some(Some(done)),
                 Wake::Input(Some(input)) => self.handle_command(input),
                 Wake::Signaling(Some(Ok(text))) => self.handle_signaling(&text),
                 Wake::Signaling(Some(Err(error))) => self.lose_signaling(&error.to_string()),
                 Wake::Signaling(None) => self.lose_signaling("the server closed the connection"),
-                Wake::Transport => {
-                    // Not all at once: peers that flood must not keep us from the rest.
-                    for _ in 0..EVENT_BATCH {
-                        let Some((peer, event)) = self.transport.poll_event() else { break };
-                        self.handle(Input::Connection { peer, event });
+                Wake::Read(Read { from: Some(peer), packets, bytes }) => {
+                    self.handle(Input::Consumed { peer, packets, bytes });
+                }
+                Wake::Read(_) => {}
+                Wake::Room | Wake::Transport => {
+                    self.hear();
+                    let due = self.session.poll_timeout().map(|(at, _)| at);
+                    if due.is_some_and(|at| at <= clock()) {
+                        self.handle(Input::Timeout);
                     }
                 }
             }
+            self.send_held();
         }
         self.leave(leaving.flatten()).await;
     }
 
     /// Nobody is left, and nobody can come any more.
     fn is_over(&self) -> bool {
-        self.connection.is_none() && self.session.is_alone()
+        self.events.is_over() || self.connection.is_none() && self.session.is_alone()
+    }
+
+    /// Takes what the transport has to tell, but not for ever: peers that flood must not
+    /// keep us from the rest.
+    fn hear(&mut self) {
+        for _ in 0..EVENT_BATCH {
+            if !self.stage.has_room() {
+                break;
+            }
+            let Some((peer, event)) = self.transport.poll_event() else { break };
+            self.handle(Input::Connection { peer, event });
+        }
     }
 
     async fn wait(&mut self) -> Wake {
-        let deadline = self.session.poll_timeout().map(|(at, _)| at);
+        let patient = (!self.held.is_empty()).then(|| self.patience.until(clock())).flatten();
+        let due = self.session.poll_timeout().map(|(at, _)| at);
+        let deadline = [patient, due].into_iter().flatten().min();
+        // A program that takes nothing is brought nothing: what comes waits in the
+        // transport, whose window then holds the other end back.
+        let has_room = self.stage.has_room();
         tokio::select! {
-            () = sleep_until(deadline) => Wake::Deadline,
-            () = self.transport.ready() => Wake::Transport,
+            () = sleep_until(deadline), if has_room => Wake::Deadline,
+            () = self.transport.ready(), if has_room => Wake::Transport,
+            () = self.stage.room(), if !has_room => Wake::Room,
+            read = self.stage.read() => Wake::Read(read),
             input = self.inputs.recv() => Wake::Input(input),
             message = receive(&mut self.connection) => Wake::Signaling(message),
         }
@@ -108,10 +148,11 @@ impl Driver {
     fn apply(&mut self, now: Instant, output: Output) {
         match output {
             Output::Transmit { peer, bytes } => {
-                // The session keeps below the transport's limit, so this is a peer
-                // that has just closed.
-                if let Err(error) = self.transport.try_send(now, peer, bytes) {
-                    debug!(%peer, %error, "a message was not taken");
+                match self.transport.try_send(now, peer, bytes) {
+                    Ok(()) => {}
+                    // He has just closed: what was on its way is lost with the connection.
+                    Err(error @ SendError::NotOpen) => debug!(%peer, %error, "nobody is there"),
+                    Err(error) => self.handle_refused(now, peer, error),
                 }
             }
             Output::Connection { peer, op } => self.transport.apply(now, peer, op),
@@ -123,7 +164,7 @@ impl Driver {
                     &self.counters.video_received
                 };
                 received.add(1);
-                if stream.stream == StreamId::MIX_VIDEO {
+                if !frame.coding.is_audio() && !self.session.is_host() {
                     self.note_first_picture(now);
                 }
                 self.to_stage(ToStage::Decode { stream, due, frame });
@@ -135,7 +176,7 @@ impl Driver {
             }
             Output::Steer { target, .. } if target.keyframe => self.switches.want_keyframe(),
             Output::Role { role, .. } => {
-                self.switches.set_hosting(role == Role::Host);
+                self.switches.set_hosting(F::MIXES && role == Role::Host);
                 self.to_stage(ToStage::Role { role, us: self.us.1 });
             }
             Output::Event(event) => self.handle_event(now, event),
@@ -143,8 +184,29 @@ impl Driver {
         }
     }
 
+    /// The transport refused a message that was promised to arrive. The session keeps below
+    /// its limits, so this is a bug; the connection must not go on as if nothing were
+    /// missing.
+    fn handle_refused(&mut self, now: Instant, peer: PeerId, error: SendError) {
+        warn!(%peer, %error, "a message was not taken: the connection is closed");
+        self.counters.transport_refused.add(1);
+        self.transport.apply(now, peer, ConnectionOp::Close);
+        let reason = format!("our transport refused a message: {error}");
+        let event = ConnectionEvent::Closed { reason };
+        self.session.handle_input(now, Input::Connection { peer, event });
+    }
+
     fn handle_event(&mut self, now: Instant, event: SessionEvent) {
         let event = match event {
+            SessionEvent::Data { peer, channel, data, .. } => {
+                let bytes = data.len();
+                if !self.stage.data(peer, channel, data) {
+                    self.session.handle_input(now, Input::Consumed { peer, packets: 1, bytes });
+                }
+                return;
+            }
+            SessionEvent::Congested { peer } => return self.patience.handle_congested(now, peer),
+            SessionEvent::Drained { peer } => return self.patience.handle_drained(now, peer),
             SessionEvent::Connected { peer, sender } => {
                 self.timeline.connected.get_or_insert(now - self.began);
                 self.switches.set_in_room(true);
@@ -152,6 +214,7 @@ impl Driver {
                 Event::Connected { peer }
             }
             SessionEvent::Disconnected { peer, sender, reason, again } => {
+                self.patience.handle_gone(peer);
                 self.to_stage(ToStage::Gone { sender });
                 self.switches.set_in_room(!self.session.peer_stats().is_empty());
                 Event::Disconnected { peer, reason, again }
@@ -163,7 +226,6 @@ impl Driver {
                 Event::HostChanged { host, us: host == Some(self.us.0) }
             }
             SessionEvent::MemberJoined { peer, sender, name } => {
-                self.names.push((peer, sender, name.clone()));
                 Event::MemberJoined { peer, sender, name }
             }
             SessionEvent::MemberLeft { peer, sender, name } => {
@@ -174,6 +236,8 @@ impl Driver {
                 self.handle_mix_info(now, &info);
                 Event::MixInfo(info)
             }
+            SessionEvent::Reconnecting { peer } => Event::Reconnecting { peer },
+            SessionEvent::Reconnected { peer } => Event::Reconnected { peer },
             SessionEvent::Refused { peer, reason } => {
                 let person = self.names.iter().find(|(other, ..)| *other == peer);
                 let name = person.map_or("somebody", |(.., name)| name);
@@ -207,19 +271,25 @@ impl Driver {
                 let to = to.map_or(Recipients::All, Recipients::One);
                 self.handle(Input::Encoded { to, frame });
             }
+            // It goes at the end of this turn, if nobody is waited for.
+            ToDriver::Data(data) => self.held.push_back(data),
             ToDriver::Hosting(on) => {
                 self.client.set_hosting(on);
                 self.flush_signaling();
             }
             ToDriver::MixInfo(info) => {
                 let now = clock();
-                self.note_first_picture(now);
+                if self.session.is_host() {
+                    self.note_first_picture(now);
+                }
                 self.handle_mix_info(now, &info);
                 self.events.push(Event::MixInfo(info.clone()));
                 self.handle(Input::MixInfo(info));
             }
             ToDriver::NeedsKeyframe(stream) => self.handle(Input::NeedsKeyframe(stream)),
+            ToDriver::NetworkChanged => self.handle(Input::NetworkChanged),
             ToDriver::Stats(reply) => drop(reply.send(self.stats())),
+            ToDriver::Viewers(reply) => drop(reply.send(self.viewers())),
             ToDriver::TrackState { stream, enabled } => {
                 self.handle(Input::TrackState { stream, enabled });
                 let stream = StreamKey { sender: self.us.1, stream };
@@ -227,6 +297,17 @@ impl Driver {
             }
             // The loop takes it.
             ToDriver::Leave(_) => {}
+        }
+    }
+
+    fn send_held(&mut self) {
+        while !self.held.is_empty()
+            && self.patience.until(clock()).is_none()
+            && let Some(ForAll { channel, data, taken }) = self.held.pop_front()
+        {
+            self.handle(Input::Data { to: Recipients::All, channel, data });
+            // Who has stopped waiting does not want to know.
+            let _ = taken.send(());
         }
     }
 
@@ -310,9 +391,17 @@ impl Driver {
         }
     }
 
-    /// Notes what only an input tells of how far joining has come.
+    /// Notes what only an input tells of how far joining has come, and who is there: the
+    /// session may refuse somebody before it says who it is.
     fn note_step(&mut self, now: Instant, input: &Input) {
         let step = match input {
+            Input::Joined(roster) => {
+                let members = roster.members.iter();
+                return self.names.extend(members.map(|m| (m.peer, m.sender, m.name.clone())));
+            }
+            Input::MemberJoined(Member { peer, sender, name }) => {
+                return self.names.push((*peer, *sender, name.clone()));
+            }
             Input::Signal { signal: Signal::Answer { .. } | Signal::Offer { .. }, .. } => {
                 &mut self.timeline.described
             }
@@ -322,7 +411,8 @@ impl Driver {
         step.get_or_insert(now - self.began);
     }
 
-    /// Notes when the first picture of the mix is there, and looks no more then.
+    /// Notes when the first picture of the mix, in a mesh of anybody, is there, and looks
+    /// no more then.
     fn note_first_frame(&mut self, now: Instant) {
         let waits = self.timeline.connected.is_some() && self.timeline.first_frame.is_none();
         if !waits || self.session.is_host() {
@@ -330,7 +420,7 @@ impl Driver {
         }
         let streams = self.session.receive_stats();
         let is_there = |(key, stats): &(StreamKey, ReceiveStats)| {
-            key.stream == StreamId::MIX_VIDEO && stats.frames > 0
+            matches!(key.stream, StreamId::MIX_VIDEO | StreamId::VIDEO) && stats.frames > 0
         };
         if streams.iter().any(is_there) {
             self.timeline.first_frame = Some(now - self.began);
@@ -347,6 +437,26 @@ impl Driver {
         }
     }
 
+    /// Without what only the program's end knows.
+    fn viewers(&self) -> PublisherStats {
+        let names: BTreeMap<_, _> =
+            self.names.iter().map(|(peer, _, name)| (*peer, name)).collect();
+        let qualities: BTreeMap<_, _> = self.session.qualities().into_iter().collect();
+        let viewer = |(peer, connection)| ViewerStats {
+            peer,
+            name: names.get(&peer).map(|&name| name.clone()).unwrap_or_default(),
+            outstanding: self.transport.outstanding(peer),
+            quality: qualities.get(&peer).copied(),
+            connection,
+        };
+        PublisherStats {
+            viewers: self.session.peer_stats().into_iter().map(viewer).collect(),
+            mesh: self.session.mesh_stats(),
+            transport_refused: self.counters.transport_refused.get(),
+            ..PublisherStats::default()
+        }
+    }
+
     fn stats(&self) -> Stats {
         Stats {
             media: self.counters.media(),
@@ -357,6 +467,9 @@ impl Driver {
                 ..self.timeline
             },
             peers: self.session.peer_stats(),
+            qualities: self.session.qualities(),
+            mesh: self.session.mesh_stats(),
+            transport_refused: self.counters.transport_refused.get(),
             streams: self.session.receive_stats(),
             session: self.session.stats(),
             reported_lost: self.session.path_reports().iter().map(|(_, _, path)| path.lost).sum(),
@@ -365,12 +478,12 @@ impl Driver {
 }
 
 /// Says at the end that this is the end.
-struct Farewell {
-    events: EventQueue,
-    stage: StageSender,
+struct Farewell<F: Frames, E: Events> {
+    events: E,
+    stage: F,
 }
 
-impl Drop for Farewell {
+impl<F: Frames, E: Events> Drop for Farewell<F, E> {
     fn drop(&mut self) {
         // A stage thread that is gone already needs no telling.
         let _ = self.stage.send(ToStage::Quit);

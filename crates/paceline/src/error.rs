@@ -8,7 +8,9 @@ use paceline_signaling::ConnectError;
 
 use crate::ConfigError;
 
-/// Why [`RoomBuilder::join`](crate::RoomBuilder::join) failed. Each text is one
+/// Why [`RoomBuilder::join`](crate::RoomBuilder::join),
+/// [`ViewerBuilder::join`](crate::ViewerBuilder::join) or
+/// [`PublisherBuilder::start`](crate::PublisherBuilder::start) failed. Each text is one
 /// line that says what was wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,6 +21,26 @@ pub enum JoinError {
     /// The signalling server cannot be reached, or broke off.
     #[error("{0}")]
     Connect(#[from] ConnectError),
+    /// Nobody sends in the room that was to be watched.
+    #[error(
+        "nobody publishes at {url}, and nobody began to within {timeout:?}: start the publisher, or check the room's name"
+    )]
+    NobodyPublishes {
+        /// The room.
+        url: String,
+        /// How long we waited.
+        timeout: Duration,
+    },
+    /// The publisher did not connect to us.
+    #[error(
+        "the publisher at {url} does not take us in: {reason}; it may have as many viewers as it allows: try again later"
+    )]
+    NotTaken {
+        /// The room.
+        url: String,
+        /// What we know.
+        reason: String,
+    },
     /// What was to be published cannot be.
     #[error("{0}")]
     Publish(#[from] PublishError),
@@ -29,6 +51,12 @@ pub enum JoinError {
         url: String,
         /// The server's reason.
         message: String,
+    },
+    /// A room has one publisher.
+    #[error("somebody publishes at {url} already: use another room, or end that broadcast first")]
+    SomebodyPublishes {
+        /// The room.
+        url: String,
     },
     /// The operating system gives no random numbers, or no threads.
     #[error("the operating system refused: {0}")]

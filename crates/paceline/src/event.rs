@@ -1,6 +1,7 @@
 //! What a program hears of a room.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use paceline_types::{AudioFrame, MixInfo, NtpTime, PeerId, SenderId, StreamId, VideoFrame};
@@ -83,6 +84,19 @@ pub enum Event {
     MixInfo(MixInfo),
     /// A picture. Only the newest waits.
     Picture(Picture),
+    /// There is a path again: nothing that was sent is lost.
+    Reconnected {
+        /// To whom.
+        peer: PeerId,
+    },
+    /// The path is lost and another is looked for, as when a network has changed. What is
+    /// sent waits, within the bounds of each queue. Next is
+    /// [`Reconnected`](Self::Reconnected), or [`Disconnected`](Self::Disconnected) if none
+    /// is found.
+    Reconnecting {
+        /// To whom.
+        peer: PeerId,
+    },
     /// 20 ms of sound.
     Sound(Sound),
     /// Another than before is speaking, ourselves included, or nobody.
@@ -103,6 +117,23 @@ pub enum Event {
     },
     /// Something went wrong and the call goes on.
     Warning(String),
+}
+
+/// Where a driver's events go. Taking one never waits.
+pub(crate) trait Events: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Takes an event.
+    fn push(&self, event: Event);
+
+    /// Whether nothing more can come of the room, so that it is to be left.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+impl Events for EventQueue {
+    fn push(&self, event: Event) {
+        Self::push(self, event);
+    }
 }
 
 /// Between the threads of a room and the program: bounded, never blocks.

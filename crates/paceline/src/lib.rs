@@ -3,7 +3,8 @@
 //! A program joins a [`Room`], publishes a picture and a sound, and gets back the picture
 //! of everybody and the sound of everybody else. One participant hosts: his machine
 //! decodes what the others send, mixes it with his own, and sends each the mix, over one
-//! WebRTC data channel per member.
+//! WebRTC data channel per member. Or nobody hosts: in a [`Topology::Mesh`] up to ten send to
+//! each other, and each room mixes for its own program.
 //!
 //! ```no_run
 //! use paceline::playout::terminal::sanitize;
@@ -48,6 +49,9 @@
 //!            └──────────────┘  └──────────────────────────┘  └──────────────────────────┘
 //! ```
 //!
+//! In a mesh Ada's way ends at her program: her encoder and what is below it are not there, and
+//! Cem has Ben's picture from Ben.
+//!
 //! Every arrow is a bounded queue. Media that find no room in one are dropped and counted,
 //! and no thread waits for another; only the engine waits until the driver takes what came.
 //! What leads to the program is taken by [`Room::next`]. Of pictures only the newest waits
@@ -58,8 +62,10 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Room`], [`RoomBuilder`] | a place in a call: join, publish, host, leave |
+//! | [`Publisher`], [`Viewer`], [`BroadcastConfig`] | one sends to many: messages, or pictures that are encoded once |
 //! | [`Publish`], [`VideoInput`], [`AudioInput`] | what is shown and said: files, test sources, your own |
 //! | [`Config`] | every bound with its unit and default: sizes, bitrate, delays, addresses |
+//! | [`Topology`] | who is connected to whom: a host who mixes, or a mesh of ten |
 //! | [`Event`] | what is heard of a room: who came, who hosts, who speaks; [`Picture`] and [`Sound`] |
 //! | [`Stats`], [`MediaStats`] | the figures of the moment: times, counts, round trips, losses |
 //! | [`JoinError`], [`PublishError`], [`ConfigError`] | what went wrong; each text is one line that says what to do |
@@ -121,7 +127,7 @@
 //!
 //! # What it is not
 //!
-//! * Private from the host: he decodes what he mixes. DTLS ends at him.
+//! * Private from the host: he decodes what he mixes. DTLS ends at him. A mesh has none.
 //! * Able to outlive its host: if he goes, the room waits until somebody calls
 //!   [`Room::start_hosting`].
 //! * A camera, a microphone or a loudspeaker: sources are yours or files, and sound is
@@ -134,11 +140,13 @@
 //!
 //! # Where to start reading
 //!
-//! [`Room`] is what a program holds; `driver` is the loop that owns the session, `stage`
+//! [`Room`] is what a program holds, or in a broadcast [`Publisher`] and [`Viewer`], over the
+//! same driver without a stage; `driver` is the loop that owns the session, `stage`
 //! the one that decodes and mixes, `publish` has the threads that read and encode. They
 //! read the clock; no machine below them does. `docs/TOUR.md` follows a picture through
 //! all of it.
 
+mod broadcast;
 mod config;
 mod counters;
 mod driver;
@@ -150,6 +158,10 @@ mod speaker;
 mod stage;
 mod wire;
 
+pub use broadcast::{
+    BroadcastConfig, Publisher, PublisherBuilder, PublisherEvent, PublisherStats, SendError,
+    Viewer, ViewerBuilder, ViewerEvent, ViewerStats,
+};
 pub use config::{Config, ConfigError};
 pub use counters::{JoinTimeline, MediaStats, Stats};
 pub use error::{JoinError, PublishError};
@@ -158,6 +170,7 @@ pub use paceline_capture as capture;
 pub use paceline_codec as codec;
 pub use paceline_playout as playout;
 pub use paceline_session as session;
+pub use paceline_session::{MAX_DATA, Topology};
 pub use paceline_signaling as signaling;
 pub use paceline_transport as transport;
 pub use paceline_types as types;

@@ -2,6 +2,7 @@
 
 mod input;
 mod pace;
+mod shrink;
 mod thread;
 
 use paceline_codec::{
@@ -9,10 +10,11 @@ use paceline_codec::{
 };
 use paceline_types::AudioCodec;
 
-pub(crate) use self::input::Opened;
 pub use self::input::{AudioInput, Publish, VideoInput};
-pub(crate) use self::thread::{MAX_PICTURE, Reader};
-use self::thread::{Numbering, Task};
+pub(crate) use self::input::{Opened, access_unit};
+pub(crate) use self::pace::Pace;
+use self::thread::Task;
+pub(crate) use self::thread::{MAX_PICTURE, Numbering, Reader};
 use crate::config::Config;
 use crate::driver::clock;
 use crate::error::PublishError;
@@ -33,6 +35,11 @@ impl Publisher {
         let numbering = || Numbering::new(clock());
         let (video_numbering, audio_numbering) = (numbering(), numbering());
         Self { reader, video: None, audio: None, video_numbering, audio_numbering }
+    }
+
+    /// How pictures are numbered, whoever makes them.
+    pub(crate) fn numbering(&self) -> Numbering {
+        self.video_numbering.clone()
     }
 
     /// Starts what was opened before the room was joined.

@@ -1,12 +1,12 @@
 //! What a program holds of a call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use paceline_playout::terminal::sanitize;
-use paceline_session::{Roster, Session};
+use paceline_session::{Roster, Session, Topology};
 use paceline_signaling::{
     Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, Joined,
 };
@@ -14,7 +14,8 @@ use paceline_transport::WebRtc;
 use paceline_types::{NtpTime, PeerId, SenderId, StreamId, WallClock};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::Config;
+use crate::broadcast::Patience;
+use crate::config::{Config, ConfigError};
 use crate::counters::{Counters, JoinTimeline, Stats};
 use crate::driver::{Driver, MAX_REASON, clock, member_of};
 use crate::error::{JoinError, PublishError};
@@ -31,6 +32,7 @@ use crate::wire::{DRIVER_QUEUE, Switches, ToDriver, stage_queue};
 /// |---|---|
 /// | hear | [`next`](Self::next), [`stats`](Self::stats) |
 /// | publish | [`start_video`](Self::start_video), [`stop_video`](Self::stop_video), [`start_audio`](Self::start_audio), [`stop_audio`](Self::stop_audio) |
+/// | network | [`network_changed`](Self::network_changed) |
 /// | host | [`start_hosting`](Self::start_hosting), [`stop_hosting`](Self::stop_hosting) |
 /// | end | [`leave`](Self::leave) |
 ///
@@ -45,6 +47,7 @@ pub struct Room {
     publisher: Publisher,
     stage_thread: Option<JoinHandle<()>>,
     wall: WallClock,
+    topology: Topology,
 }
 
 /// How to join. Made by [`Room::builder`].
@@ -54,6 +57,8 @@ pub struct RoomBuilder {
     name: String,
     publish: Publish,
     host: bool,
+    /// `None`: what the config says.
+    topology: Option<Topology>,
     config: Config,
 }
 
@@ -66,6 +71,7 @@ impl Room {
             name: "guest".to_owned(),
             publish: Publish::default(),
             host: false,
+            topology: None,
             config: Config::default(),
         }
     }
@@ -145,15 +151,31 @@ impl Room {
     }
 
     /// Asks to be the host. [`Event::HostChanged`] tells when we are; if somebody
-    /// else is, [`Event::Warning`] does.
+    /// else is, or in a mesh, where nobody hosts, [`Event::Warning`] does.
     pub async fn start_hosting(&self) {
+        if self.topology == Topology::Mesh {
+            let text = "we do not host: in a mesh nobody does, each mixes for himself";
+            return self.events.push(Event::Warning(text.to_owned()));
+        }
         // A closed room has told so by `Event::Closed`.
         let _ = self.driver.send(ToDriver::Hosting(true)).await;
     }
 
-    /// Gives hosting up; the others wait for somebody else.
+    /// Gives hosting up; the others wait for somebody else. In a mesh there is nothing to
+    /// give up.
     pub async fn stop_hosting(&self) {
+        if self.topology == Topology::Mesh {
+            return;
+        }
         let _ = self.driver.send(ToDriver::Hosting(false)).await;
+    }
+
+    /// Says that our addresses are others than before, as a system tells of a new network:
+    /// each connection looks for a path at once, and not only when nothing has been heard
+    /// for a while. [`Event::Reconnecting`] and [`Event::Reconnected`] tell how it goes.
+    pub async fn network_changed(&self) {
+        // A closed room has no connections.
+        let _ = self.driver.send(ToDriver::NetworkChanged).await;
     }
 
     /// Leaves: stops publishing, tells the others, closes every connection, and
@@ -196,10 +218,32 @@ impl RoomBuilder {
         self
     }
 
-    /// Whether we host if nobody else does. Defaults to no.
+    /// Whether we host if nobody else does. Defaults to no. With a mesh, in which nobody
+    /// hosts, `true` is an error.
     #[must_use]
     pub fn host(mut self, host: bool) -> Self {
         self.host = host;
+        self
+    }
+
+    /// The shape of the room, whatever the config says: [`Config::topology`] tells what
+    /// there is. Defaults to the config's.
+    ///
+    /// ```no_run
+    /// use paceline::{Publish, Room, Topology};
+    ///
+    /// # async fn run() -> Result<(), paceline::JoinError> {
+    /// let room = Room::builder("ws://127.0.0.1:4455/call")
+    ///     .topology(Topology::Mesh)
+    ///     .publish(Publish::test())
+    ///     .join()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn topology(mut self, topology: Topology) -> Self {
+        self.topology = Some(topology);
         self
     }
 
@@ -216,21 +260,23 @@ impl RoomBuilder {
     ///
     /// [`JoinError`], whose text is one line for a person.
     pub async fn join(self) -> Result<Room, JoinError> {
-        let Self { url, name, publish, host, config } = self;
+        let Self { url, name, publish, host, topology, mut config } = self;
         let began = clock();
+        config.topology = topology.unwrap_or(config.topology);
         config.validate()?;
+        let topology = config.topology;
+        match topology {
+            Topology::Broadcast => return Err(ConfigError::BroadcastRoom.into()),
+            Topology::Mesh if host => return Err(ConfigError::HostInMesh.into()),
+            _ => {}
+        }
         let publish = blocking(|| publish.open()).await?;
         let mut timeline =
             JoinTimeline { opened: Some(clock() - began), ..JoinTimeline::default() };
-        let peer = PeerId::from_random(random()?);
         let capabilities =
             Capabilities { video: vec!["h264".to_owned()], audio: vec!["opus".to_owned()], host };
-        let client = Client::new(ClientConfig::new(peer, &name).capabilities(capabilities));
-        let entering = enter(&url, client, config.join_timeout);
-        let timeout = config.join_timeout;
-        let (client, connection, connected, joined) = tokio::time::timeout(timeout, entering)
-            .await
-            .map_err(|_| JoinError::Timeout { url: url.clone(), timeout })??;
+        let entered = enter(&url, &name, capabilities, config.join_timeout).await?;
+        let Entered { peer, client, connection, connected, joined } = entered;
         timeline.signaling = Some(connected - began);
         timeline.joined = Some(clock() - began);
 
@@ -254,7 +300,7 @@ impl RoomBuilder {
             video: BTreeMap::new(),
             audio: BTreeMap::new(),
             missing: BTreeMap::new(),
-            hosting: None,
+            mixing: None,
             off: BTreeSet::new(),
         };
         let stage_thread = std::thread::Builder::new()
@@ -277,6 +323,8 @@ impl RoomBuilder {
             speaker: Speaker::default(),
             names: vec![(peer, sender, name)],
             timeline,
+            patience: Patience::default(),
+            held: VecDeque::new(),
         };
         tokio::spawn(driver.run(roster_of(joined)));
 
@@ -300,13 +348,39 @@ impl RoomBuilder {
             publisher,
             stage_thread: Some(stage_thread),
             wall,
+            topology,
         })
     }
 }
 
+/// Who is in a room, and by which connection.
+pub(crate) struct Entered {
+    pub(crate) peer: PeerId,
+    pub(crate) client: Client,
+    pub(crate) connection: Connection,
+    /// When the server had taken the connection.
+    pub(crate) connected: Instant,
+    pub(crate) joined: Joined,
+}
+
+/// Goes into the room as somebody new.
+pub(crate) async fn enter(
+    url: &str,
+    name: &str,
+    capabilities: Capabilities,
+    timeout: Duration,
+) -> Result<Entered, JoinError> {
+    let peer = PeerId::from_random(random()?);
+    let client = Client::new(ClientConfig::new(peer, name).capabilities(capabilities));
+    let announced = tokio::time::timeout(timeout, announce(url, client, timeout)).await;
+    let (client, connection, connected, joined) =
+        announced.map_err(|_| JoinError::Timeout { url: url.to_owned(), timeout })??;
+    Ok(Entered { peer, client, connection, connected, joined })
+}
+
 /// Connects to the server and announces us; tells when the server had taken the
 /// connection.
-async fn enter(
+async fn announce(
     url: &str,
     mut client: Client,
     timeout: Duration,
@@ -337,7 +411,7 @@ async fn enter(
     }
 }
 
-fn roster_of(joined: Joined) -> Roster {
+pub(crate) fn roster_of(joined: Joined) -> Roster {
     let Joined { session, sender, epoch, host, members, .. } = joined;
     Roster { session, sender, epoch, host, members: members.into_iter().map(member_of).collect() }
 }
@@ -349,7 +423,7 @@ fn random() -> Result<[u8; 16], JoinError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the facade is where the wallclock is read")]
-fn wall_clock() -> WallClock {
+pub(crate) fn wall_clock() -> WallClock {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     WallClock::new(Instant::now(), NtpTime::from_unix(since))
 }

@@ -1,5 +1,5 @@
 //! The stage thread: decodes what is due, mixes if we host, encodes the mix, and
-//! hands pictures and sound to the program.
+//! hands pictures and sound to the program. In a mesh it mixes for the program alone.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use paceline_codec::{
     audio_decoder,
 };
 use paceline_playout::{Kind, Stage, StageOutput};
-use paceline_session::Role;
+use paceline_session::{Role, Topology};
 use paceline_types::{
     AudioFrame, EncodedFrame, EncoderTarget, Frequency, MediaTime, PeerId, PlayoutRate, SenderId,
     SeqNo, StreamId, StreamKey, VideoFrame, WallClock,
@@ -42,7 +42,7 @@ pub(crate) struct StageLoop {
     pub(crate) audio: BTreeMap<StreamKey, Box<dyn AudioDecoder>>,
     /// Frames of sound that did not come before the next one that did.
     pub(crate) missing: BTreeMap<StreamKey, u64>,
-    pub(crate) hosting: Option<Hosting>,
+    pub(crate) mixing: Option<Mixing>,
     /// Streams of ours that are switched off.
     pub(crate) off: BTreeSet<StreamId>,
 }
@@ -54,10 +54,17 @@ pub(crate) struct VideoStream {
     asked: Option<Instant>,
 }
 
-/// What there is only while we host.
+/// What there is only while we mix: as the host for all, in a mesh for ourselves.
 #[derive(Debug)]
-pub(crate) struct Hosting {
+pub(crate) struct Mixing {
     stage: Stage,
+    /// `None` in a mesh: the mix does not leave this machine.
+    sending: Option<Sending>,
+}
+
+/// What makes packets of the mix.
+#[derive(Debug)]
+struct Sending {
     encoder: Box<dyn VideoEncoder>,
     seq: SeqNo,
     /// The encoder of what each member hears.
@@ -68,7 +75,7 @@ impl StageLoop {
     /// Runs until it is told to quit, or nobody is left to tell it.
     pub(crate) fn run(mut self) {
         loop {
-            let deadline = self.hosting.as_ref().and_then(|hosting| hosting.stage.poll_timeout());
+            let deadline = self.mixing.as_ref().and_then(|mixing| mixing.stage.poll_timeout());
             let wait = deadline.map(|at| at.saturating_duration_since(clock()));
             let Some(messages) = self.inputs.receive(wait) else { return };
             // What is waiting goes in before time passes: a late thread must not
@@ -88,8 +95,8 @@ impl StageLoop {
             ToStage::Connected { peer, sender } => {
                 self.forget(sender);
                 self.peers.insert(sender, peer);
-                if let Some(hosting) = &mut self.hosting {
-                    hosting.add_source(sender);
+                if let Some(mixing) = &mut self.mixing {
+                    mixing.add_source(sender);
                 }
             }
             ToStage::Gone { sender } => {
@@ -106,8 +113,8 @@ impl StageLoop {
             ToStage::Rate { stream, rate } => self.set_rate(stream, rate),
             ToStage::Role { role, us } => self.set_role(role, us),
             ToStage::Steer(target) => {
-                if let Some(hosting) = &mut self.hosting {
-                    hosting.encoder.set_target(target);
+                if let Some(sending) = self.sending() {
+                    sending.encoder.set_target(target);
                 }
             }
             ToStage::TrackState { stream, enabled } => {
@@ -118,8 +125,8 @@ impl StageLoop {
                         self.off.insert(stream.stream);
                     }
                 }
-                if let Some(hosting) = &mut self.hosting {
-                    hosting.set_enabled(stream, enabled);
+                if let Some(mixing) = &mut self.mixing {
+                    mixing.set_enabled(stream, enabled);
                 }
             }
             ToStage::Quit => {}
@@ -128,31 +135,40 @@ impl StageLoop {
 
     fn set_role(&mut self, role: Role, us: SenderId) {
         self.us = us;
-        self.hosting = None;
-        if role == Role::Host {
-            match Hosting::new(clock(), self.wall, &self.config) {
-                Ok(mut hosting) => {
-                    hosting.add_source(us);
-                    for &stream in &self.off {
-                        hosting.set_enabled(StreamKey { sender: us, stream }, false);
-                    }
-                    for &sender in self.peers.keys() {
-                        hosting.add_source(sender);
-                    }
-                    self.hosting = Some(hosting);
-                }
-                Err(reason) => self.warn(format!("we cannot host: {reason}")),
-            }
+        self.mixing = None;
+        let sending = match (self.config.topology, role) {
+            (Topology::Mesh, _) => None,
+            (_, Role::Host) => match Sending::new(&self.config) {
+                Ok(sending) => Some(sending),
+                Err(reason) => return self.warn(format!("we cannot host: {reason}")),
+            },
+            _ => return,
+        };
+        let stage = Stage::new(clock(), self.wall, self.config.stage());
+        let mut mixing = Mixing { stage, sending };
+        mixing.add_source(us);
+        for &stream in &self.off {
+            mixing.set_enabled(StreamKey { sender: us, stream }, false);
         }
+        for &sender in self.peers.keys() {
+            mixing.add_source(sender);
+        }
+        self.mixing = Some(mixing);
+    }
+
+    fn sending(&mut self) -> Option<&mut Sending> {
+        self.mixing.as_mut()?.sending.as_mut()
     }
 
     fn forget(&mut self, sender: SenderId) {
         self.video.retain(|key, _| key.sender != sender);
         self.audio.retain(|key, _| key.sender != sender);
         self.missing.retain(|key, _| key.sender != sender);
-        if let Some(hosting) = &mut self.hosting {
-            hosting.stage.remove_source(clock(), sender);
-            hosting.mixes.remove(&sender);
+        if let Some(Mixing { stage, sending }) = &mut self.mixing {
+            stage.remove_source(clock(), sender);
+            if let Some(sending) = sending {
+                sending.mixes.remove(&sender);
+            }
         }
     }
 
@@ -255,32 +271,32 @@ impl StageLoop {
 
     /// Of the mix, the program is told by its events alone.
     fn set_rate(&mut self, key: StreamKey, rate: PlayoutRate) {
-        if let Some(hosting) = &mut self.hosting
+        if let Some(mixing) = &mut self.mixing
             && key.stream == StreamId::AUDIO
         {
             // One that is not on the stage is counted by it.
-            let _ = hosting.stage.set_playout_rate(clock(), key.sender, rate);
+            let _ = mixing.stage.set_playout_rate(clock(), key.sender, rate);
         }
     }
 
     fn see(&mut self, sender: SenderId, picture: VideoFrame) {
-        if let Some(hosting) = &mut self.hosting {
+        if let Some(mixing) = &mut self.mixing {
             // Refusals are counted by the stage.
-            let _ = hosting.stage.handle_video(clock(), sender, picture);
+            let _ = mixing.stage.handle_video(clock(), sender, picture);
         }
     }
 
     fn hear(&mut self, sender: SenderId, sound: AudioFrame) {
-        if let Some(hosting) = &mut self.hosting {
-            let _ = hosting.stage.handle_audio(clock(), sender, sound);
+        if let Some(mixing) = &mut self.mixing {
+            let _ = mixing.stage.handle_audio(clock(), sender, sound);
         }
     }
 
     /// Lets the stage make what is due, and sends it off.
     fn turn(&mut self) {
-        let Some(hosting) = &mut self.hosting else { return };
-        hosting.stage.handle_timeout(clock());
-        let outputs = Vec::from_iter(std::iter::from_fn(|| hosting.stage.poll_output()));
+        let Some(Mixing { stage, .. }) = &mut self.mixing else { return };
+        stage.handle_timeout(clock());
+        let outputs = Vec::from_iter(std::iter::from_fn(|| stage.poll_output()));
         for output in outputs {
             match output {
                 StageOutput::Picture(picture) => self.send_picture(picture),
@@ -295,28 +311,29 @@ impl StageLoop {
 
     fn send_picture(&mut self, picture: VideoFrame) {
         let now = clock();
-        self.counters.shown.get_or_init(|| now);
         let ready = self.wall.at(now);
         self.events.push(Event::Picture(Picture { frame: picture.clone(), ready }));
-        let Some(hosting) = &mut self.hosting else { return };
-        if self.peers.is_empty() {
-            return;
+        let sending = self.mixing.as_mut().and_then(|mixing| mixing.sending.as_mut());
+        // In a mesh one's own picture alone is no call yet.
+        if sending.is_some() || !self.video.is_empty() {
+            self.counters.shown.get_or_init(|| now);
         }
-        match hosting.encoder.encode(&picture) {
+        let Some(sending) = sending.filter(|_| !self.peers.is_empty()) else { return };
+        match sending.encoder.encode(&picture) {
             Ok(Some(encoded)) => {
                 self.counters.video_encoded.add(1);
                 let frame = EncodedFrame {
                     stream: StreamId::MIX_VIDEO,
-                    seq: hosting.seq,
+                    seq: sending.seq,
                     time: picture.time(),
                     capture: picture.capture(),
                     coding: encoded.coding,
                     data: encoded.data,
                 };
-                hosting.seq = hosting.seq.next();
+                sending.seq = sending.seq.next();
                 if !send(&self.driver, ToDriver::Encoded { to: None, frame }) {
                     self.counters.video_skipped.add(1);
-                    hosting.encoder.set_target(EncoderTarget { keyframe: true, bitrate: None });
+                    sending.encoder.set_target(EncoderTarget { keyframe: true, bitrate: None });
                 }
             }
             Ok(None) => self.counters.video_skipped.add(1),
@@ -333,10 +350,10 @@ impl StageLoop {
             self.events.push(Event::Sound(Sound { frame: sound, ready, concealed: false }));
             return;
         }
-        let (Some(&peer), Some(hosting)) = (self.peers.get(&for_peer), &mut self.hosting) else {
+        let Some(&peer) = self.peers.get(&for_peer) else { return };
+        let Some(encoder) = self.sending().and_then(|sending| sending.mix(for_peer)) else {
             return;
         };
-        let Some(encoder) = hosting.mix(for_peer) else { return };
         match encoder.encode(&sound) {
             Ok(encoded) => {
                 self.counters.audio_encoded.add(1);
@@ -376,17 +393,7 @@ fn send(driver: &mpsc::WeakSender<ToDriver>, message: ToDriver) -> bool {
     driver.upgrade().is_some_and(|driver| driver.try_send(message).is_ok())
 }
 
-impl Hosting {
-    fn new(now: Instant, wall: WallClock, config: &Config) -> Result<Self, String> {
-        Ok(Self {
-            stage: Stage::new(now, wall, config.stage()),
-            encoder: video_encoder(config, f64::from(config.mix_size().2))
-                .map_err(|error| error.to_string())?,
-            seq: SeqNo::default(),
-            mixes: BTreeMap::new(),
-        })
-    }
-
+impl Mixing {
     fn add_source(&mut self, sender: SenderId) {
         // `Config::max_peers` is one less than the stage has places.
         let _ = self.stage.add_source(clock(), sender);
@@ -395,6 +402,17 @@ impl Hosting {
     fn set_enabled(&mut self, stream: StreamKey, enabled: bool) {
         let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
         self.stage.set_enabled(clock(), stream.sender, kind, enabled);
+    }
+}
+
+impl Sending {
+    fn new(config: &Config) -> Result<Self, String> {
+        Ok(Self {
+            encoder: video_encoder(config, f64::from(config.mix_size().2))
+                .map_err(|error| error.to_string())?,
+            seq: SeqNo::default(),
+            mixes: BTreeMap::new(),
+        })
     }
 
     fn mix(&mut self, sender: SenderId) -> Option<&mut Box<dyn AudioEncoder>> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use paceline_session::Role;
 use paceline_types::{
     AudioFrame, EncodedFrame, EncoderTarget, MixInfo, PeerId, PlayoutRate, SenderId, StreamId,
@@ -12,11 +13,14 @@ use paceline_types::{
 };
 use tokio::sync::oneshot;
 
+use crate::broadcast::PublisherStats;
 use crate::counters::Stats;
 
 /// For the driver.
 #[derive(Debug)]
 pub(crate) enum ToDriver {
+    /// What an application has for everybody.
+    Data(ForAll),
     /// A frame of ours, for everybody or for one.
     Encoded { to: Option<PeerId>, frame: EncodedFrame },
     /// We want to host, or no more.
@@ -27,10 +31,23 @@ pub(crate) enum ToDriver {
     MixInfo(MixInfo),
     /// A decoder is stuck.
     NeedsKeyframe(StreamKey),
+    /// Our addresses are others than before.
+    NetworkChanged,
     /// Tell what there is to tell.
     Stats(oneshot::Sender<Stats>),
     /// A stream of ours went on or off.
     TrackState { stream: StreamId, enabled: bool },
+    /// Tell how each connection is: what a driver knows of a broadcast.
+    Viewers(oneshot::Sender<PublisherStats>),
+}
+
+/// What an application has for everybody.
+#[derive(Debug)]
+pub(crate) struct ForAll {
+    pub(crate) channel: u16,
+    pub(crate) data: Bytes,
+    /// Told when it is in everybody's queue.
+    pub(crate) taken: oneshot::Sender<()>,
 }
 
 /// For the stage thread.
@@ -42,9 +59,9 @@ pub(crate) enum ToStage {
     Decode { stream: StreamKey, due: Instant, frame: EncodedFrame },
     /// He cannot any more.
     Gone { sender: SenderId },
-    /// Our own sound, unencoded: we host.
+    /// Our own sound, unencoded: we host, or are in a mesh.
     LocalAudio(AudioFrame),
-    /// Our own picture, unencoded: we host.
+    /// Our own picture, unencoded: we host, or are in a mesh.
     LocalVideo(VideoFrame),
     /// Frames are missing.
     Lost { stream: StreamKey, count: u64 },
@@ -74,6 +91,52 @@ impl ToStage {
     }
 }
 
+/// What the program has read since it was last told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Read {
+    pub(crate) from: Option<PeerId>,
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Where frames go when they are due: the stage thread, or the program itself.
+pub(crate) trait Frames: Clone + Send + Sync + 'static {
+    /// Whether a host mixes what he gets.
+    const MIXES: bool;
+
+    /// Takes a message; `false` if it was not taken.
+    fn send(&self, message: ToStage) -> bool;
+
+    /// Takes what somebody's application sent; `false` if nobody here reads such, and so
+    /// it counts as read.
+    fn data(&self, _from: PeerId, _channel: u16, _data: Bytes) -> bool {
+        false
+    }
+
+    /// Waits until the program has read much of that. Cancel-safe.
+    fn read(&self) -> impl Future<Output = Read> + Send {
+        std::future::pending()
+    }
+
+    /// Whether more is to be taken from the transport.
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// Waits until it is again. Cancel-safe.
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+impl Frames for StageSender {
+    const MIXES: bool = true;
+
+    fn send(&self, message: ToStage) -> bool {
+        Self::send(self, message)
+    }
+}
+
 /// What the publishing threads have to know, and may change under them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Switches(Arc<Flags>);
@@ -86,7 +149,7 @@ struct Flags {
 }
 
 impl Switches {
-    /// Whether our frames go to our own stage instead of to an encoder.
+    /// Whether our frames go to our own stage instead of to an encoder: we host.
     pub(crate) fn hosting(&self) -> bool {
         self.0.hosting.load(Ordering::Acquire)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{builder, join, server, server_with};
 use paceline::signaling::{RoomsConfig, ServerConfig};
 use paceline::types::PictureFormat;
-use paceline::{AudioInput, Config, Publish, Room, VideoInput};
+use paceline::{AudioInput, Config, Publish, Room, Topology, VideoInput};
 
 /// A file of the test's own, gone when the test is.
 struct File(PathBuf);
@@ -129,4 +129,43 @@ async fn a_bound_out_of_its_bounds() {
     let cells = Config::default().picture(PictureFormat::Cells).mix(320, 180, 15);
     let text = failure(Room::builder("ws://127.0.0.1:1/room").config(cells)).await;
     assert_eq!(text, "mix width for cells is 320: it must be 160 to 160");
+}
+
+#[tokio::test]
+async fn a_shape_that_the_room_cannot_have() {
+    let room = || Room::builder("ws://127.0.0.1:1/room");
+    let mesh = |peers| Config::default().topology(Topology::Mesh).max_peers(peers);
+    let text = failure(room().config(mesh(10))).await;
+    assert_eq!(
+        text,
+        "max_peers is 10: in a mesh each sends to all, and it must be 1 to 9; with Topology::Star \
+         one hosts for up to 31"
+    );
+    assert_eq!(failure(room().config(mesh(0))).await, "max_peers is 0: it must be 1 to 9");
+    assert_eq!(mesh(9).validate(), Ok(()));
+    assert_eq!(Config::default().max_peers(31).validate(), Ok(()));
+    let star = Config::default().max_peers(32);
+    assert_eq!(failure(room().config(star)).await, "max_peers is 32: it must be 1 to 31");
+    // What is right for a star is too much for the mesh that the builder asks for.
+    let builder = room().config(Config::default().max_peers(31)).topology(Topology::Mesh);
+    assert!(failure(builder).await.starts_with("max_peers is 31: in a mesh"));
+    let text = failure(room().topology(Topology::Broadcast)).await;
+    assert!(text.contains("Topology::Mesh or Topology::Star"), "{text}");
+}
+
+#[tokio::test]
+async fn a_picture_of_our_own_that_no_encoder_takes() {
+    let own = |width, height, rate| Config::default().max_own_picture(width, height, rate);
+    for (config, expected) in [
+        (own(8, 180, 15), "max_own_picture width is 8: it must be 16 to 3840"),
+        (own(320, 181, 15), "max_own_picture height is 181: it must be even"),
+        (
+            own(320, 180, 0),
+            "max_own_picture frame rate is 0 a second: it must be 1 to 120 a second",
+        ),
+    ] {
+        let text = failure(Room::builder("ws://127.0.0.1:1/room").config(config)).await;
+        assert_eq!(text, expected);
+    }
+    assert_eq!(own(320, 180, 15).validate(), Ok(()));
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::code;
 use crate::event::{ClientError, ClientEvent, ClientOutput};
-use crate::limits::MAX_FRAME;
+use crate::limits::{MAX_FRAME, MAX_REPLY};
 use crate::message::{Capabilities, PROTOCOL, check_signal};
 use crate::rpc::{self, Message, RpcError};
 use crate::wire::{self, BadParams, Entry, From, Hosting, Left, Uuid, Welcome};
@@ -111,7 +111,7 @@ impl Client {
     /// The first thing wrong with it. What is right in it, as in the rest of a
     /// batch, has taken effect.
     pub fn handle_text(&mut self, text: &str) -> Result<(), ClientError> {
-        if text.len() > MAX_FRAME {
+        if text.len() > MAX_REPLY {
             return Err(ClientError::FrameTooLong { len: text.len() });
         }
         let mut first = Ok(());

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use crate::limits::MAX_FRAME;
+use crate::limits::MAX_REPLY;
 use crate::url::{self, UrlProblem};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -73,8 +73,9 @@ pub enum ConnectError {
 /// An open WebSocket to a room.
 ///
 /// A task of its own reads and writes it, so [`send`](Self::send) and
-/// [`recv`](Self::recv) do not wait for each other. Up to 64 messages wait each
-/// way: who does not receive is in time disconnected by the server. Dropping it
+/// [`recv`](Self::recv) do not wait for each other. Up to 64 messages wait to be
+/// received: who does not receive is in time disconnected by the server. Up to 1,024
+/// wait to be sent. Dropping it
 /// ends the connection at once; [`close`](Self::close) first sends what waits.
 #[derive(Debug)]
 pub struct Connection {
@@ -96,8 +97,8 @@ impl Connection {
             UrlProblem::Secure => ConnectError::Secure { url: url.into() },
         })?;
         let config = WebSocketConfig::default()
-            .max_frame_size(Some(MAX_FRAME))
-            .max_message_size(Some(MAX_FRAME));
+            .max_frame_size(Some(MAX_REPLY))
+            .max_message_size(Some(MAX_REPLY));
         let opening = connect_async_with_config(url, Some(config), true);
         let socket = match time::timeout(timeout, opening).await {
             Ok(Ok((socket, _))) => socket,
@@ -113,8 +114,8 @@ impl Connection {
                 return Err(ConnectError::Unreachable { url: url.into(), reason });
             }
         };
-        let (to_user, incoming) = mpsc::channel(QUEUE);
-        let (outgoing, from_user) = mpsc::channel(QUEUE);
+        let (to_user, incoming) = mpsc::channel(INCOMING);
+        let (outgoing, from_user) = mpsc::channel(OUTGOING);
         let mut task = JoinSet::new();
         task.spawn(run(socket, to_user, from_user));
         Ok(Self { incoming, outgoing, task })
@@ -130,7 +131,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Lost`] if the connection has ended, or if 64 messages wait
+    /// [`ConnectError::Lost`] if the connection has ended, or if 1,024 messages wait
     /// that the server does not take: it is of no use then.
     pub fn try_send(&mut self, text: String) -> Result<(), ConnectError> {
         self.outgoing.try_send(text).map_err(|error| {
@@ -142,7 +143,7 @@ impl Connection {
         })
     }
 
-    /// Queues a message. It waits only while 64 others have not been sent;
+    /// Queues a message. It waits only while 1,024 others have not been sent;
     /// cancelling it then drops this one.
     ///
     /// # Errors
@@ -247,8 +248,11 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Messages that wait each way.
-const QUEUE: usize = 64;
+/// Messages that wait to be received.
+const INCOMING: usize = 64;
+/// Messages that wait to be sent: a host that answers the 127 others of the largest room at
+/// once has a description and seven candidates for each.
+const OUTGOING: usize = 1_024;
 /// How long a goodbye may take: some round trips of a bad link.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long one message may take to be written, as at the server.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use paceline_types::{Epoch, PeerId, Signal};
 
-use crate::limits::MAX_FRAME;
+use crate::limits::MAX_REPLY;
 use crate::message::{Joined, Member};
 
 /// What [`Client`](crate::Client) has to say.
@@ -92,7 +92,7 @@ pub enum ClientError {
         /// What is wrong with them.
         why: String,
     },
-    /// The text is longer than [`MAX_FRAME`].
+    /// The text is longer than [`MAX_REPLY`].
     FrameTooLong {
         /// Its bytes.
         len: usize,
@@ -114,7 +114,7 @@ impl fmt::Display for ClientError {
             }
             Self::BadParams { method, why } => write!(f, "{method} from the server: {why}"),
             Self::FrameTooLong { len } => {
-                write!(f, "{len} bytes from the server, the limit is {MAX_FRAME}")
+                write!(f, "{len} bytes from the server, the limit is {MAX_REPLY}")
             }
             Self::NotJsonRpc { why } => write!(f, "not JSON-RPC 2.0 from the server: {why}"),
             Self::UnknownResponse => f.write_str("a response from the server to no request"),

@@ -4,8 +4,11 @@
 
 use std::fmt;
 
-/// Bytes of one WebSocket message: 64 KiB, twice the largest session description.
+/// Bytes of one WebSocket message to a server, or from one client by way of it to another:
+/// 64 KiB, twice the largest session description.
 pub const MAX_FRAME: usize = 64 << 10;
+/// Bytes of one WebSocket message to a client: 128 KiB, what a join reply may take.
+pub const MAX_REPLY: usize = 128 << 10;
 /// How deep arrays and objects may nest. The protocol itself needs seven,
 /// for a join reply within a batch.
 pub const MAX_DEPTH: usize = 16;
@@ -32,8 +35,8 @@ pub const MAX_CODECS: usize = 8;
 /// Characters of a codec's name.
 pub const MAX_CODEC: usize = 32;
 /// The most members a room can be configured for: the join reply has to fit
-/// [`MAX_FRAME`] when every member uses all that the other limits allow.
-pub const MAX_MEMBERS: usize = 64;
+/// [`MAX_REPLY`] when every member uses all that the other limits allow.
+pub const MAX_MEMBERS: usize = 128;
 
 /// A bound that a text breaks: its name, its number, and the sentence to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -138,7 +138,7 @@ impl DecodedFile {
         let time = MediaTime::new(0, paceline_types::Frequency::VIDEO);
         let mut reason = "it holds no keyframe".to_owned();
         for index in 0..file.len() as u64 {
-            match decoder.decode(&unit(&file, index, time, NtpTime::default())) {
+            match decoder.decode(&access_unit(&file, index, time, NtpTime::default())) {
                 Ok(Some(last)) => return Ok(Self { file, decoder, next: index + 1, last }),
                 Ok(None) => {}
                 Err(error) => reason = error.to_string(),
@@ -168,7 +168,7 @@ impl VideoSource for DecodedFile {
         let behind = (index + 1).saturating_sub(self.next).min(self.file.len() as u64);
         self.next = (index + 1).saturating_sub(behind);
         while self.next <= index {
-            let encoded = unit(&self.file, self.next, time, capture);
+            let encoded = access_unit(&self.file, self.next, time, capture);
             // A unit that cannot be decoded leaves the last picture standing.
             if let Ok(Some(picture)) = self.decoder.decode(&encoded) {
                 self.last = picture;
@@ -182,7 +182,13 @@ impl VideoSource for DecodedFile {
     }
 }
 
-fn unit(file: &H264File, index: u64, time: MediaTime, capture: NtpTime) -> EncodedFrame {
+/// Picture `index` of a file, as it is there.
+pub(crate) fn access_unit(
+    file: &H264File,
+    index: u64,
+    time: MediaTime,
+    capture: NtpTime,
+) -> EncodedFrame {
     let data = file.unit(index);
     let coding = Coding::Video {
         codec: VideoCodec::H264,

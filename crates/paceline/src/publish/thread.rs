@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use paceline_capture::{AudioSource, VideoSource, clapper};
 use paceline_codec::EncodeError;
+use paceline_session::Topology;
 use paceline_types::{
     EncodedFrame, EncoderTarget, Frequency, MediaTime, SenderId, SeqNo, StreamId, WallClock,
 };
 use tokio::sync::mpsc;
 
 use super::pace::Pace;
+use super::shrink::Shrunk;
 use super::{audio_encoder, video_encoder};
 use crate::config::Config;
 use crate::counters::Counters;
@@ -71,12 +73,17 @@ impl Numbering {
         Self { origin, next: Arc::new(AtomicU64::new(0)) }
     }
 
-    fn next(&self) -> SeqNo {
+    pub(crate) fn next(&self) -> SeqNo {
         SeqNo::new(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// How many numbers were given out.
+    pub(crate) fn count(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
     /// What the media clock reads at `at`.
-    fn time(&self, at: Instant, frequency: Frequency) -> MediaTime {
+    pub(crate) fn time(&self, at: Instant, frequency: Frequency) -> MediaTime {
         MediaTime::new(0, frequency) + at.saturating_duration_since(self.origin)
     }
 }
@@ -102,6 +109,10 @@ impl Reader {
         source: Box<dyn VideoSource>,
         numbering: Numbering,
     ) -> Result<Task, PublishError> {
+        let source = match self.config.max_own_picture {
+            Some(most) => Shrunk::within(source, most),
+            None => source,
+        };
         spawn("paceline-video", move |stop| self.run_video(source, &numbering, stop))
     }
 
@@ -124,7 +135,8 @@ impl Reader {
             let now = clock();
             let (index, skipped) = pace.advance(now, VIDEO_LATE);
             self.counters.video_superseded.add(skipped);
-            if !self.switches.hosting() && !self.switches.in_room() {
+            let (mixed, sent) = (self.is_mixed(), self.is_sent());
+            if !mixed && !sent {
                 continue;
             }
             let time = numbering.time(pace.due(index), Frequency::VIDEO);
@@ -136,10 +148,10 @@ impl Reader {
                 Ok(frame) => frame,
                 Err(error) => return self.give_up(stop, StreamId::VIDEO, &error.to_string()),
             };
-            if self.switches.hosting() {
-                if !self.stage.send(ToStage::LocalVideo(frame)) {
-                    self.counters.video_superseded.add(1);
-                }
+            if mixed && !self.stage.send(ToStage::LocalVideo(frame.clone())) {
+                self.counters.video_superseded.add(1);
+            }
+            if !sent {
                 continue;
             }
             if self.switches.take_keyframe() {
@@ -209,13 +221,10 @@ impl Reader {
             if let Some(tone) = &mut tone {
                 tone.burn(&mut frame);
             }
-            if self.switches.hosting() {
-                if !self.stage.send(ToStage::LocalAudio(frame)) {
-                    self.counters.audio_overrun.add(1);
-                }
-                continue;
+            if self.is_mixed() && !self.stage.send(ToStage::LocalAudio(frame.clone())) {
+                self.counters.audio_overrun.add(1);
             }
-            if !self.switches.in_room() {
+            if !self.is_sent() {
                 continue;
             }
             match encoder.encode(&frame) {
@@ -236,6 +245,16 @@ impl Reader {
                 Err(error) => return self.give_up(stop, StreamId::AUDIO, &error.to_string()),
             }
         }
+    }
+
+    /// Whether our frames go on a stage of our own, as they are.
+    fn is_mixed(&self) -> bool {
+        self.switches.hosting() || self.config.topology == Topology::Mesh
+    }
+
+    /// Whether our frames go to others. What a host sends is the mix.
+    fn is_sent(&self) -> bool {
+        !self.switches.hosting() && self.switches.in_room()
     }
 
     fn send(&self, frame: EncodedFrame) -> bool {

@@ -1,6 +1,6 @@
 //! The client's side, against the real server and against a bad one.
 
-use paceline_signaling::limits::{MAX_FRAME, MAX_SDP};
+use paceline_signaling::limits::{MAX_REPLY, MAX_SDP};
 use paceline_signaling::types::Epoch;
 use paceline_signaling::{
     Capabilities, Client, ClientConfig, ClientError, ClientEvent, ClientOutput, Signal,
@@ -189,8 +189,8 @@ fn a_bad_server_is_an_error_and_changes_nothing() {
         let error = client.handle_text(text).expect_err(text);
         assert!(matches!(error, ClientError::NotJsonRpc { .. }), "{text}: {error}");
     }
-    let long = " ".repeat(MAX_FRAME + 1);
-    assert_eq!(client.handle_text(&long), Err(ClientError::FrameTooLong { len: MAX_FRAME + 1 }));
+    let long = " ".repeat(MAX_REPLY + 1);
+    assert_eq!(client.handle_text(&long), Err(ClientError::FrameTooLong { len: MAX_REPLY + 1 }));
     let stray = r#"{"jsonrpc":"2.0","id":77,"result":{}}"#;
     assert_eq!(client.handle_text(stray), Err(ClientError::UnknownResponse));
     let complaint =

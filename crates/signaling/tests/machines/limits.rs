@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline_signaling::limits::{
     MAX_BATCH, MAX_CANDIDATE, MAX_CANDIDATES, MAX_CODEC, MAX_CODECS, MAX_DEPTH, MAX_FRAME,
-    MAX_MEMBERS, MAX_MID, MAX_NAME, MAX_SDP,
+    MAX_MEMBERS, MAX_MID, MAX_NAME, MAX_REPLY, MAX_SDP,
 };
 use paceline_signaling::{Client, ClientConfig, CloseReason, RoomsConfig};
 use serde_json::{Value, json};
@@ -194,7 +194,7 @@ fn the_largest_join_reply_fits_a_frame() {
         house.say(conn, &call.to_string());
         reply = house.heard_texts(conn).pop().expect("an answer");
     }
-    assert!(reply.len() <= MAX_FRAME, "{}", reply.len());
+    assert!(reply.len() <= MAX_REPLY, "{}", reply.len());
     let mut client = Client::new(ClientConfig::new(id(1), "reader"));
     client.handle_open();
     assert_eq!(client.handle_text(&reply), Ok(()));

@@ -62,7 +62,10 @@ fn the_server_says_who_sent_a_signal() {
     let cases = [
         ("peer.offer", json!({ "sdp": "v=0\r\n" })),
         ("peer.answer", json!({ "sdp": "v=0\r\n" })),
-        ("peer.ice_candidate", json!({ "candidate": "candidate:1", "mid": "0", "mline_index": 0 })),
+        (
+            "peer.ice_candidate",
+            json!({ "candidate": "candidate:1", "mid": "0", "mline_index": 0, "ufrag": "u" }),
+        ),
     ];
     for (method, what) in cases {
         let mut sent = what.clone();

@@ -94,16 +94,16 @@ fn what_may_not_be_left_out_becomes_overdue_instead() {
     assert_eq!(queue.poll_timeout(), None);
     let _ = queue.push(start, data(&mut fragmenter, 1, 0, 2_500));
     let _ = queue.push(start + ms(500), data(&mut fragmenter, 1, 1, 10));
-    assert_eq!(queue.poll_timeout(), Some(start + ms(2_000)));
-    assert!(!queue.overdue(start + ms(1_999)));
-    assert!(queue.overdue(start + ms(2_000)));
-    assert_eq!(queue.push(start + ms(2_000), data(&mut fragmenter, 1, 2, 10)), Verdict::Full);
+    assert_eq!(queue.poll_timeout(), Some(start + ms(4_000)));
+    assert!(!queue.overdue(start + ms(3_999)));
+    assert!(queue.overdue(start + ms(4_000)));
+    assert_eq!(queue.push(start + ms(4_000), data(&mut fragmenter, 1, 2, 10)), Verdict::Full);
 
     // A large packet that moves is not overdue, and nothing is lost by the wait.
     let mut receiver = Receiver::new();
     let now = start + ms(2_100);
     receiver.take(now, queue.pop(now, 0).unwrap());
-    assert_eq!(queue.poll_timeout(), Some(now + ms(2_000)));
+    assert_eq!(queue.poll_timeout(), Some(now + ms(4_000)));
     assert!(!queue.overdue(now));
     assert_eq!(queue.push(now, data(&mut fragmenter, 1, 3, 10)), Verdict::Queued);
     receiver.take_all(now, &mut queue);

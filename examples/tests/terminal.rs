@@ -175,7 +175,10 @@ fn in_a_mesh_the_picture_and_the_keys_are_those_of_any_call() {
     tmux.wait("the call", |seen| {
         seen.contains("4 people|mesh|")
             && seen.contains('▀')
-            && [" Ben ", " Cem ", " guest 4 "].iter().all(|name| seen.contains(name))
+            // On his tile, with a star before it if he speaks; not in the line of state.
+            && ["Ben ", "Cem ", "guest 4 "].iter().all(|name| {
+                seen.lines().any(|line| !line.contains('|') && line.contains(name))
+            })
     });
     tmux.wait("who speaks", |seen| seen.contains(" speaks|") && seen.contains('*'));
     tmux.press("m");

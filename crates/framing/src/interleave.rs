@@ -111,7 +111,7 @@ pub enum Watermark {
 ///
 /// Control goes first, then audio, video and bulk: decided for each message, so
 /// sound waits behind one fragment of a picture at most, besides what the transport
-/// has already: two messages of the usual limit at the most. Within a class the older
+/// has already: two messages of the usual limit, or as much as the window is. Within a class the older
 /// packet goes first, and one that is begun is finished before the next.
 ///
 /// What becomes of pictures and of an application's data that do not go is a

@@ -369,7 +369,7 @@ impl Pacer {
     /// more. `None` before the window was full once, or a probe came back.
     ///
     /// Little demand never lowers it. If the path gets worse meanwhile, probes show
-    /// that within 35 s.
+    /// that when what was seen before is 30 s old and the next one goes.
     #[must_use]
     pub fn capacity(&self) -> Option<Bitrate> {
         self.capacity

@@ -79,7 +79,7 @@ check: deps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
 	@# A crate alone, without features: unification in the workspace hides what is
 	@# missing.
-	@for crate in types framing jitter drift mesh session capture codec playout signaling transport; do \
+	@for crate in types framing jitter drift mesh migration session capture codec playout signaling transport; do \
 		echo "$(CARGO) check -p paceline-$$crate --no-default-features"; \
 		$(CARGO) check --quiet -p paceline-$$crate --no-default-features || exit 1; \
 	done

@@ -93,7 +93,7 @@ pub mod rtp;
 pub use config::{InterleaverConfig, ReassemblyConfig};
 pub use control::{
     AbortReason, ByeReason, Control, Hello, Lease, Mapping, MemberQuality, Migrate, NatState,
-    NatType, NetworkQuality, Numbering, Prepare, Ready, ReceptionReport, Role, Roster,
+    NatType, NetworkQuality, Numbering, Prepare, Ready, ReceptionReport, Role, Roster, RosterId,
     RosterMember, Vote, VoteRequest,
 };
 pub use error::ParseError;

@@ -7,12 +7,13 @@ use paceline_framing::types::{
 };
 use paceline_framing::{
     AbortReason, Body, Control, Lease, Mapping, MemberQuality, Migrate, NatState, NatType,
-    NetworkQuality, Numbering, Packet, ParseError, Prepare, Ready, Role, Roster, RosterMember,
-    Vote, VoteRequest,
+    NetworkQuality, Numbering, Packet, ParseError, Prepare, Ready, Role, Roster, RosterId,
+    RosterMember, Vote, VoteRequest,
 };
 
 const CANDIDATE: SenderId = SenderId::new(9);
 const EPOCH: Epoch = Epoch::new(4, 0);
+const ROSTER: RosterId = RosterId { epoch: Epoch::new(3, 1), number: 2 };
 const SWITCH: MediaTime = MediaTime::new(0x12345, Frequency::VIDEO);
 
 /// That `control` has this checksum and body, after a header that is the same in all.
@@ -58,15 +59,22 @@ fn a_signal_is_type_136() {
 
 #[test]
 fn a_lease_is_type_137() {
-    let lease = Lease { epoch: EPOCH, length: 450_000, sequence: 17 };
-    assert_bytes(Control::Lease(lease), 137, "97b28638", "0000000000040000 0006ddd0 00000011");
+    let lease = Lease { epoch: EPOCH, length: 450_000, sequence: 17, roster: ROSTER };
+    let bytes = "0000000000040000 0006ddd0 00000011 0000000000030001 00000002";
+    assert_bytes(Control::Lease(lease), 137, "c43cd844", bytes);
 }
 
 #[test]
 fn a_vote_request_is_type_138_and_a_vote_139() {
-    let request = VoteRequest { epoch: EPOCH, candidate: CANDIDATE, prevote: true };
-    let bytes = "0000000000040000 00000009 01";
-    assert_bytes(Control::VoteRequest(request), 138, "7672c6ba", bytes);
+    let request = VoteRequest {
+        epoch: EPOCH,
+        candidate: CANDIDATE,
+        prevote: true,
+        length: 450_000,
+        roster: ROSTER,
+    };
+    let bytes = "0000000000040000 00000009 01 0006ddd0 0000000000030001 00000002";
+    assert_bytes(Control::VoteRequest(request), 138, "c6978acd", bytes);
     let vote = Vote { epoch: EPOCH, candidate: CANDIDATE, prevote: false, granted: true };
     assert_bytes(Control::Vote(vote), 139, "c21a57a6", "0000000000040000 00000009 00 01");
 }
@@ -210,19 +218,21 @@ fn a_roster_is_type_147() {
         sender: SenderId::new(1),
         peer: PeerId::from_bytes([0x11; 16]),
         role: Role::Host,
+        votes: false,
     };
     let standby = RosterMember {
         sender: CANDIDATE,
         peer: PeerId::from_bytes([0x22; 16]),
         role: Role::Standby,
+        votes: true,
     };
     assert_bytes(
-        Control::Roster(Roster { epoch: EPOCH, members: vec![host, standby] }),
+        Control::Roster(Roster { id: ROSTER, witness: true, members: vec![host, standby] }),
         147,
-        "0d7f9e81",
-        "0000000000040000
-         00000001 11111111111111111111111111111111 02
-         00000009 22222222222222222222222222222222 03",
+        "05d5fe8d",
+        "0000000000030001 00000002 01
+         00000001 11111111111111111111111111111111 02 00
+         00000009 22222222222222222222222222222222 03 01",
     );
 }
 

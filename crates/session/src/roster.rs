@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use paceline_framing::{Role, Roster, RosterMember};
+use paceline_framing::{Role, Roster, RosterId, RosterMember};
 use paceline_types::{Epoch, PeerId, SenderId};
 
 /// Says when the members of a star are told the roster: soon after it has changed, and
@@ -42,9 +42,10 @@ pub(crate) fn roster(
 ) -> Roster {
     let member = |(peer, sender)| {
         let role = if host == Some(peer) { Role::Host } else { Role::Member };
-        RosterMember { sender, peer, role }
+        RosterMember { sender, peer, role, votes: false }
     };
-    Roster { epoch, members: people.map(member).collect() }
+    let id = RosterId { epoch, number: 0 };
+    Roster { id, witness: false, members: people.map(member).collect() }
 }
 
 /// As often as heartbeats: 31 members of 21 bytes each are 5 kbit/s to everybody.

@@ -475,7 +475,7 @@ impl Session {
     #[must_use]
     pub fn roster(&self) -> Vec<RosterMember> {
         let Some(room) = &self.room else { return Vec::new() };
-        let told = room.roster.as_ref().filter(|told| told.epoch == room.epoch);
+        let told = room.roster.as_ref().filter(|told| told.id.epoch == room.epoch);
         told.map_or_else(|| self.roster_of(room).members, |told| told.members.clone())
     }
 

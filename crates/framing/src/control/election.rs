@@ -7,33 +7,62 @@ use super::Role;
 use crate::ParseError;
 use crate::reader::Reader;
 
-/// The host's claim to be host for a while more.
+/// Which roster: later ones are greater.
+///
+/// ```
+/// use paceline_framing::RosterId;
+/// use paceline_framing::types::Epoch;
+///
+/// let (one, two) = (Epoch::new(1, 0), Epoch::new(2, 0));
+/// assert!(RosterId { epoch: one, number: 7 } < RosterId { epoch: two, number: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RosterId {
+    /// Under which its host made it.
+    pub epoch: Epoch,
+    /// +1 with each that he makes.
+    pub number: u32,
+}
+
+/// The host's claim to be host for a while more; and, sent back by whom it came to, that
+/// he knows of it.
 ///
 /// ```
 /// use paceline_framing::types::Epoch;
-/// use paceline_framing::{Control, Lease};
+/// use paceline_framing::{Control, Lease, RosterId};
 ///
-/// let renewal = Lease { epoch: Epoch::new(3, 0), length: 450_000, sequence: 17 };
+/// let epoch = Epoch::new(3, 0);
+/// let roster = RosterId { epoch, number: 2 };
+/// let renewal = Lease { epoch, length: 450_000, sequence: 17, roster };
 /// let control = Control::Lease(renewal);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lease {
     /// Under which it is host.
     pub epoch: Epoch,
-    /// How long it holds from its arrival, in µs.
+    /// How long it holds from its arrival, in µs; 0: it is given up.
     pub length: u32,
     /// +1 with each renewal, modulo 2³².
     pub sequence: u32,
+    /// The newest that its sender has.
+    pub roster: RosterId,
 }
 
 /// Asks for a vote, or whether there would be one.
 ///
 /// ```
 /// use paceline_framing::types::{Epoch, SenderId};
-/// use paceline_framing::{Control, VoteRequest};
+/// use paceline_framing::{Control, RosterId, VoteRequest};
 ///
 /// let epoch = Epoch::new(4, 0);
-/// let request = VoteRequest { epoch, candidate: SenderId::new(7), prevote: true };
+/// let roster = RosterId { epoch: Epoch::new(3, 0), number: 2 };
+/// let request = VoteRequest {
+///     epoch,
+///     candidate: SenderId::new(7),
+///     prevote: true,
+///     length: 450_000,
+///     roster,
+/// };
 /// let control = Control::VoteRequest(request);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +73,10 @@ pub struct VoteRequest {
     pub candidate: SenderId,
     /// Nothing is promised yet: whoever answers keeps his vote.
     pub prevote: bool,
+    /// For how long the vote is to be a lease, from when the request came, in µs.
+    pub length: u32,
+    /// The newest that the candidate has: who has a newer one does not vote for him.
+    pub roster: RosterId,
 }
 
 /// Answers a [`VoteRequest`].
@@ -212,21 +245,25 @@ pub struct MemberQuality {
     pub expected: u32,
 }
 
-/// Who is in the room, under one epoch.
+/// Who is in the room, and who decides who hosts.
 ///
 /// ```
 /// use paceline_framing::types::{Epoch, PeerId, SenderId};
-/// use paceline_framing::{Control, Role, Roster, RosterMember};
+/// use paceline_framing::{Control, Role, Roster, RosterId, RosterMember};
 ///
 /// let peer = PeerId::from_random([7; 16]);
-/// let host = RosterMember { sender: SenderId::new(1), peer, role: Role::Host };
-/// let control = Control::Roster(Roster { epoch: Epoch::new(1, 0), members: vec![host] });
+/// let host = RosterMember { sender: SenderId::new(1), peer, role: Role::Host, votes: false };
+/// let id = RosterId { epoch: Epoch::new(1, 0), number: 0 };
+/// let control = Control::Roster(Roster { id, witness: true, members: vec![host] });
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Roster {
-    /// When this was so.
-    pub epoch: Epoch,
-    /// Everybody, the sender of this included.
+    /// Which.
+    pub id: RosterId,
+    /// Whether the witness votes.
+    pub witness: bool,
+    /// Everybody, the sender of this included: the host first, then those who may follow
+    /// him, the next one first, then the others.
     pub members: Vec<RosterMember>,
 }
 
@@ -237,7 +274,7 @@ pub struct Roster {
 /// use paceline_framing::{Role, RosterMember};
 ///
 /// let peer = PeerId::from_random([7; 16]);
-/// let standby = RosterMember { sender: SenderId::new(2), peer, role: Role::Standby };
+/// let standby = RosterMember { sender: SenderId::new(2), peer, role: Role::Standby, votes: true };
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RosterMember {
@@ -247,6 +284,19 @@ pub struct RosterMember {
     pub peer: PeerId,
     /// What it does.
     pub role: Role,
+    /// Whether it votes.
+    pub votes: bool,
+}
+
+impl RosterId {
+    fn parse(fields: &mut Reader) -> Result<Self, ParseError> {
+        Ok(Self { epoch: fields.epoch()?, number: fields.u32("roster number")? })
+    }
+
+    fn emit(self, out: &mut BytesMut) {
+        out.put_u64(self.epoch.to_bits());
+        out.put_u32(self.number);
+    }
 }
 
 impl Lease {
@@ -255,6 +305,7 @@ impl Lease {
             epoch: fields.epoch()?,
             length: fields.u32("lease length")?,
             sequence: fields.u32("lease sequence")?,
+            roster: RosterId::parse(fields)?,
         })
     }
 
@@ -262,6 +313,7 @@ impl Lease {
         out.put_u64(self.epoch.to_bits());
         out.put_u32(self.length);
         out.put_u32(self.sequence);
+        self.roster.emit(out);
     }
 }
 
@@ -271,6 +323,8 @@ impl VoteRequest {
             epoch: fields.epoch()?,
             candidate: SenderId::new(fields.u32("candidate")?),
             prevote: fields.flag("prevote")?,
+            length: fields.u32("length of the vote")?,
+            roster: RosterId::parse(fields)?,
         })
     }
 
@@ -278,19 +332,26 @@ impl VoteRequest {
         out.put_u64(self.epoch.to_bits());
         out.put_u32(self.candidate.get());
         out.put_u8(self.prevote.into());
+        out.put_u32(self.length);
+        self.roster.emit(out);
     }
 }
 
 impl Vote {
     pub(super) fn parse(fields: &mut Reader) -> Result<Self, ParseError> {
-        let VoteRequest { epoch, candidate, prevote } = VoteRequest::parse(fields)?;
-        Ok(Self { epoch, candidate, prevote, granted: fields.flag("granted")? })
+        Ok(Self {
+            epoch: fields.epoch()?,
+            candidate: SenderId::new(fields.u32("candidate")?),
+            prevote: fields.flag("prevote")?,
+            granted: fields.flag("granted")?,
+        })
     }
 
     pub(super) fn emit(&self, out: &mut BytesMut) {
-        let &Self { epoch, candidate, prevote, granted } = self;
-        VoteRequest { epoch, candidate, prevote }.emit(out);
-        out.put_u8(granted.into());
+        out.put_u64(self.epoch.to_bits());
+        out.put_u32(self.candidate.get());
+        out.put_u8(self.prevote.into());
+        out.put_u8(self.granted.into());
     }
 }
 
@@ -351,23 +412,27 @@ impl NetworkQuality {
 
 impl Roster {
     pub(super) fn parse(fields: &mut Reader) -> Result<Self, ParseError> {
-        let epoch = fields.epoch()?;
+        let id = RosterId::parse(fields)?;
+        let witness = fields.flag("witness")?;
         let members = fields.list(|fields| {
             Ok(RosterMember {
                 sender: SenderId::new(fields.u32("member")?),
                 peer: PeerId::from_bytes(fields.uuid("peer")?),
                 role: Role::parse(fields)?,
+                votes: fields.flag("votes")?,
             })
         })?;
-        Ok(Self { epoch, members })
+        Ok(Self { id, witness, members })
     }
 
     pub(super) fn emit(&self, out: &mut BytesMut) {
-        out.put_u64(self.epoch.to_bits());
+        self.id.emit(out);
+        out.put_u8(self.witness.into());
         for member in &self.members {
             out.put_u32(member.sender.get());
             out.put_slice(&member.peer.to_bytes());
             out.put_u8(member.role.code());
+            out.put_u8(member.votes.into());
         }
     }
 }

@@ -10,8 +10,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use paceline_types::{Epoch, MixInfo, Signal, StreamId};
 
 pub use self::election::{
-    Lease, Mapping, MemberQuality, NatState, NatType, NetworkQuality, Roster, RosterMember, Vote,
-    VoteRequest,
+    Lease, Mapping, MemberQuality, NatState, NatType, NetworkQuality, Roster, RosterId,
+    RosterMember, Vote, VoteRequest,
 };
 pub use self::handover::{AbortReason, Migrate, Numbering, Prepare, Ready};
 pub use self::hello::{ByeReason, Hello, Role};

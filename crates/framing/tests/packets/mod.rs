@@ -10,7 +10,7 @@ use paceline_framing::types::{
 use paceline_framing::{
     AbortReason, Body, ByeReason, Control, Hello, Lease, Mapping, MemberQuality, Migrate, NatState,
     NatType, NetworkQuality, Numbering, Packet, Prepare, Ready, ReceptionReport, Role, Roster,
-    RosterMember, Vote, VoteRequest,
+    RosterId, RosterMember, Vote, VoteRequest,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -204,18 +204,19 @@ fn election() -> impl Strategy<Value = Control> {
             }
         },
     );
-    let member = (sender(), peer(), role()).prop_map(|(sender, peer, role)| RosterMember {
-        sender,
-        peer,
-        role,
-    });
+    let member = (sender(), peer(), role(), any::<bool>())
+        .prop_map(|(sender, peer, role, votes)| RosterMember { sender, peer, role, votes });
     prop_oneof![
-        (epoch(), any::<(u32, u32)>()).prop_map(|(epoch, (length, sequence))| {
-            Control::Lease(Lease { epoch, length, sequence })
-        }),
-        (epoch(), sender(), any::<bool>()).prop_map(|(epoch, candidate, prevote)| {
-            Control::VoteRequest(VoteRequest { epoch, candidate, prevote })
-        }),
+        (epoch(), any::<(u32, u32)>(), roster_id()).prop_map(
+            |(epoch, (length, sequence), roster)| {
+                Control::Lease(Lease { epoch, length, sequence, roster })
+            }
+        ),
+        (epoch(), sender(), any::<(bool, u32)>(), roster_id()).prop_map(
+            |(epoch, candidate, (prevote, length), roster)| {
+                Control::VoteRequest(VoteRequest { epoch, candidate, prevote, length, roster })
+            }
+        ),
         (epoch(), sender(), any::<(bool, bool)>()).prop_map(
             |(epoch, candidate, (prevote, granted))| {
                 Control::Vote(Vote { epoch, candidate, prevote, granted })
@@ -225,9 +226,13 @@ fn election() -> impl Strategy<Value = Control> {
         (any::<u32>(), prop::collection::vec(quality, 0..33)).prop_map(|(window, members)| {
             Control::NetworkQuality(NetworkQuality { window, members })
         }),
-        (epoch(), prop::collection::vec(member, 0..33))
-            .prop_map(|(epoch, members)| Control::Roster(Roster { epoch, members })),
+        (roster_id(), any::<bool>(), prop::collection::vec(member, 0..33))
+            .prop_map(|(id, witness, members)| Control::Roster(Roster { id, witness, members })),
     ]
+}
+
+fn roster_id() -> impl Strategy<Value = RosterId> {
+    (epoch(), any::<u32>()).prop_map(|(epoch, number)| RosterId { epoch, number })
 }
 
 fn handover() -> impl Strategy<Value = Control> {

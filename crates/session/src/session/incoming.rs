@@ -56,7 +56,7 @@ impl Session {
             Body::Control(Control::MixInfo(_)) => self.stats.wrong_role += 1,
             Body::Control(Control::Roster(roster)) if from_host => {
                 // One of another epoch is another host's room.
-                if roster.epoch == room.epoch {
+                if roster.id.epoch == room.epoch {
                     room.roster = Some(roster);
                 }
             }

@@ -40,7 +40,7 @@ broadcast: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin broadcast -- $(ARGS)
 
 sim: deps
-	@$(CARGO) run --release --quiet -p paceline-sim --example three_people -- $(ARGS)
+	@$(CARGO) run --release --quiet -p paceline-sim --example sim -- $(ARGS)
 
 # What a release costs, beside what it could cost: BENCH=framing for one of them.
 bench: deps

@@ -12,7 +12,7 @@ use paceline::playout::terminal::Colours;
 use paceline::types::PictureFormat;
 use paceline::{AudioInput, Topology, VideoInput};
 
-use crate::shape;
+use crate::{orders, shape};
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     Host,
     /// One more.
     Join(String),
+    /// Hosts that are killed, one after another, each measured by those who stay.
+    MeasureFailover,
     /// Guests that come and go, each measured; to this room or one of our own.
     MeasureJoins(Option<String>),
 }
@@ -50,9 +52,13 @@ pub(crate) struct Args {
     pub(crate) mode: Mode,
     pub(crate) participants: usize,
     pub(crate) topology: Topology,
-    /// From 1; `None` in a mesh.
+    /// Who joins before the others, so that he is elected; from 1. `None`: all join at once,
+    /// and the room elects whom it likes.
     pub(crate) host: Option<usize>,
-    /// From 1; `None`: the first who does not host.
+    /// When whoever is at the front hands over, and when he is killed.
+    pub(crate) hand_over_at: Vec<Duration>,
+    pub(crate) kill_host_at: Vec<Duration>,
+    /// From 1; `None`: the first of whom it is not wished that he hosts.
     pub(crate) view: Option<usize>,
     pub(crate) duration: Option<Duration>,
     pub(crate) json: bool,
@@ -67,10 +73,10 @@ pub(crate) struct Args {
     /// One process for each participant.
     pub(crate) processes: bool,
     pub(crate) qr: bool,
-    /// How many joins are measured.
+    /// How many joins or kills are measured.
     pub(crate) count: usize,
-    /// Between two of them.
-    pub(crate) pause: Duration,
+    /// Between two of them; `None`: what suits what is measured.
+    pub(crate) pause: Option<Duration>,
     /// Which participant this process is, from 0, if another one started it; it ends
     /// with its standard input.
     pub(crate) child: Option<usize>,
@@ -110,6 +116,8 @@ impl Args {
             participants: 3,
             topology: Topology::Star,
             host: None,
+            hand_over_at: Vec::new(),
+            kill_host_at: Vec::new(),
             view: None,
             duration: None,
             json: false,
@@ -123,7 +131,7 @@ impl Args {
             processes: false,
             qr: false,
             count: 50,
-            pause: Duration::ZERO,
+            pause: None,
             child: None,
             bind: Ipv4Addr::LOCALHOST.into(),
             invitation: Arc::default(),
@@ -143,6 +151,14 @@ impl Args {
                 }
                 Long("topology") => this.topology = shape::topology(&text(parser.value()?)?)?,
                 Long("host") => host = Some(number("--host", &parser.value()?, 1, 10)?),
+                Long("handover-at") => {
+                    let times = text(parser.value()?)?;
+                    this.hand_over_at.extend(orders::seconds("--handover-at", &times)?);
+                }
+                Long("kill-host-at") => {
+                    let times = text(parser.value()?)?;
+                    this.kill_host_at.extend(orders::seconds("--kill-host-at", &times)?);
+                }
                 Long("view") => this.view = Some(number("--view", &parser.value()?, 1, 10)?),
                 Long("duration") => {
                     let seconds = number("--duration", &parser.value()?, 1, 86_400)?;
@@ -156,7 +172,7 @@ impl Args {
                 Long("count") => this.count = number("--count", &parser.value()?, 1, 1_000)?,
                 Long("pause") => {
                     let ms = number("--pause", &parser.value()?, 0, 60_000)?;
-                    this.pause = Duration::from_millis(ms as u64);
+                    this.pause = Some(Duration::from_millis(ms as u64));
                 }
                 // Of `--processes` to its children; not in `--help`.
                 Long("child") => {
@@ -184,6 +200,7 @@ impl Args {
             ["join", url] if url.starts_with("ws://") || url.starts_with("wss://") => {
                 Mode::Join(url.to_owned())
             }
+            ["measure-failover"] => Mode::MeasureFailover,
             ["measure-joins"] => Mode::MeasureJoins(None),
             ["measure-joins", url] if url.starts_with("ws://") => {
                 Mode::MeasureJoins(Some(url.to_owned()))
@@ -199,7 +216,8 @@ impl Args {
             }
             _ => {
                 return Err(UsageError(format!(
-                    "`{}` is no command: it is host, join URL, measure-joins, or nothing",
+                    "`{}` is no command: it is host, join URL, measure-joins, measure-failover, \
+                     or nothing",
                     words.join(" ")
                 )));
             }
@@ -211,6 +229,7 @@ impl Args {
             )));
         }
         shape::settle(&mut this, participants.as_ref(), host)?;
+        orders::settle(&this)?;
         for (name, value) in [("--host", this.host), ("--view", this.view)] {
             if let Some(value) = value.filter(|&value| value > this.participants) {
                 let people = this.participants;
@@ -258,10 +277,12 @@ impl Args {
         line
     }
 
-    /// Who is shown in the terminal, from 0.
+    /// Who is shown in the terminal, from 0: somebody who is not likely to host.
     pub(crate) fn viewer(&self) -> usize {
-        self.view
-            .map_or_else(|| usize::from(self.hosts(0) && self.participants > 1), |view| view - 1)
+        self.view.map_or_else(
+            || usize::from(!self.is_mesh() && !self.comes_late(0) && self.participants > 1),
+            |view| view - 1,
+        )
     }
 
     /// What participant `index` shows.
@@ -390,10 +411,13 @@ const HELP: &str = "\
 A call without a media server, in a terminal.
 
 usage: call [options]            a signalling server and everybody, in this process
-       call host [options]       a signalling server and the host; prints the URL to join
+       call host [options]       a signalling server and the first to host; prints the URL
+                                 to join
        call join URL [options]   one more participant, on this machine or another
        call measure-joins [URL]  how long joining takes, step by step, over --count
                                  processes that join one after another
+       call measure-failover     how long a call of three processes stands still when
+                                 its host is killed, over --count kills
 
   --participants N   how many, 1 to 9 (3); 2 to 10 in a mesh
   --topology SHAPE   star: one hosts and mixes; mesh: everybody is connected to
@@ -402,8 +426,13 @@ usage: call [options]            a signalling server and everybody, in this proc
                      are at most 320 x 180 at 15 a second: with them ten take
                      1.5 cores
   --processes        a process for each participant, started and watched over
-  --host N           which of them hosts and mixes (1); not in a mesh
-  --view N           whose picture to show (the first who does not host)
+  --host N           who joins first, and so is at the front: hosts and mixes (all
+                     join at once and elect one); not in a mesh
+  --handover-at S    whoever is at the front hands over S seconds after everybody is
+                     in the room; 5,10 is twice
+  --kill-host-at S   whoever is at the front is gone S seconds after that, without a
+                     word; with --processes by SIGKILL. The others go on
+  --view N           whose picture to show (1, or 2 if 1 is likely to host)
   --picture FORMAT   h264, rgb or cells (h264)
   --video SOURCE     FILE.y4m, FILE.h264 or test (a bundled clip per person)
   --audio SOURCE     FILE.wav, tone or silence (bundled speech per person; in a mesh
@@ -412,8 +441,8 @@ usage: call [options]            a signalling server and everybody, in this proc
   --listen ADDR:PORT where the server listens, and what media are bound to
                      (127.0.0.1, any free port; 0.0.0.0 is all addresses)
   --qr               show the URL to join as a QR code too (host)
-  --count N          how many joins to measure (50)
-  --pause MS         wait so long between two of them (0)
+  --count N          how many joins or kills to measure (50)
+  --pause MS         wait so long between two of them (joins 0, kills 1000)
   --duration SECONDS leave after this long (20 with --json or without a
                      terminal, else when you press q)
   --json             one line of figures at the end, read from marks in the media

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use paceline::playout::terminal::Colours;
 use paceline_signaling::Server;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 
 use crate::args::{Args, Mode};
-use crate::child;
+use crate::child::{self, Command};
 use crate::keys::Key;
 use crate::lan;
-use crate::participant::{Outcome, Participant, Screen};
+use crate::orders::{Order, Orders};
 use crate::qr;
 use crate::report::Report;
+use crate::seats::Seats;
 pub(crate) use crate::signals::interrupted;
 use crate::system;
 use crate::terminal::Terminal;
@@ -37,7 +37,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     let duration = args.duration.or_else(|| (!interactive && alone).then_some(DEFAULT_DURATION));
     let server = match &args.mode {
         Mode::All | Mode::Host => Some(lan::listen(args.listen, args.topology).await?),
-        Mode::Join(_) | Mode::MeasureJoins(_) => None,
+        Mode::Join(_) | Mode::MeasureJoins(_) | Mode::MeasureFailover => None,
     };
     let url = match (&args.mode, &server) {
         (Mode::Join(url), _) => url.clone(),
@@ -54,35 +54,33 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         None => vec![url.clone()],
     };
     args.invitation = Arc::new(invitation(&args, &urls));
-    if let Some(server) = server.as_ref().filter(|_| matches!(args.mode, Mode::Host)) {
-        invite(&args, server);
-    }
 
     let began = system::now();
-    let (stop, stopped) = watch::channel(false);
-    let mut call = Call { tasks: JoinSet::new(), stopped, failures: Vec::new() };
+    let mut seats = Seats::default();
     if args.child.is_some() {
         child::tell("joining_us", system::unix_micros());
     }
-    let screen = call.start(&args, &url).await?;
+    seats.fill(&args, &url).await?;
+    // Whoever is invited before we are in the room may be there first, and at the front.
+    if let Some(server) = server.as_ref().filter(|_| matches!(args.mode, Mode::Host)) {
+        invite(&args, server);
+    }
     if args.child.is_some() {
         child::tell("joined", true);
     }
-    let ended = watch_call(&args, screen, interactive, duration, &mut call.tasks).await;
-    stop.send_replace(true);
-
-    let mut outcomes = ended.early;
-    while let Some(outcome) = call.tasks.join_next().await {
-        match outcome {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => call.failures.push(error.to_string()),
-        }
-    }
-    call.failures.extend(ended.panics);
+    let failure = watch_call(&args, &mut seats, interactive, duration).await;
+    let left = seats.dismiss().await;
     if let Some(server) = server {
         server.shutdown().await;
     }
-    let mut report = Report::new(&args, &outcomes, call.failures, system::now() - began);
+    let outcomes = left.outcomes;
+    let mut report = Report::new(&args, &outcomes, left.problems, system::now() - began);
+    for changes in &left.changes {
+        report.changes.merge(changes);
+    }
+    for changes in &left.killed {
+        report.changes.merge_closed(changes);
+    }
     if args.child.is_some() {
         child::tell("timeline", outcomes.first().map(|one| child::timeline(&one.stats.timeline)));
         child::tell("report", report.raw());
@@ -91,7 +89,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     } else {
         say(&report.text());
     }
-    match ended.failure {
+    match failure {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }
@@ -137,88 +135,15 @@ pub(crate) fn invite(args: &Args, server: &Server) {
     }
 }
 
-/// Who takes part, in tasks of their own.
-struct Call {
-    tasks: JoinSet<Outcome>,
-    stopped: watch::Receiver<bool>,
-    failures: Vec<String>,
-}
-
-impl Call {
-    /// Lets everybody of this process join: the host first, then the others at once,
-    /// as people do; in a mesh all at once. Returns what the viewer sees.
-    async fn start(&mut self, args: &Args, url: &str) -> Result<watch::Receiver<Screen>, Failure> {
-        let (first, others, viewer): (Vec<_>, Vec<_>, _) = match args.mode {
-            Mode::All => {
-                let (hosts, others) = (0..args.participants).partition(|&index| args.hosts(index));
-                (hosts, others, args.viewer())
-            }
-            Mode::Host => (vec![0], Vec::new(), 0),
-            Mode::Join(_) if args.child.is_some() => {
-                let index = args.child.unwrap_or_default();
-                (vec![index], Vec::new(), index)
-            }
-            // Guests of several processes should not all look like the host.
-            Mode::Join(_) | Mode::MeasureJoins(_) => {
-                let guest = 1 + std::process::id() as usize % 2;
-                (vec![guest], Vec::new(), guest)
-            }
-        };
-        let hosts = match args.mode {
-            Mode::Join(_) => args.child.is_some_and(|index| args.hosts(index)),
-            _ => !args.is_mesh(),
-        };
-        let mut viewed = None;
-        for first in first {
-            let participant = Participant::join(args, first, hosts, url).await?;
-            self.admit(participant, first == viewer, &mut viewed);
-        }
-        let mut joining = JoinSet::new();
-        for index in others {
-            let (args, url) = (args.clone(), url.to_owned());
-            joining
-                .spawn(async move { (index, Participant::join(&args, index, false, &url).await) });
-        }
-        while let Some(joined) = joining.join_next().await {
-            let (index, participant) = joined?;
-            self.admit(participant?, index == viewer, &mut viewed);
-        }
-        Ok(viewed.expect("the viewer is one of them"))
-    }
-
-    fn admit(
-        &mut self,
-        participant: Participant,
-        is_viewer: bool,
-        viewed: &mut Option<watch::Receiver<Screen>>,
-    ) {
-        let (screen, seen) = watch::channel(Screen::default());
-        if is_viewer {
-            *viewed = Some(seen);
-        }
-        self.tasks.spawn(participant.run(self.stopped.clone(), screen));
-    }
-}
-
-/// How a call ended.
-#[derive(Default)]
-struct Ended {
-    early: Vec<Outcome>,
-    failure: Option<String>,
-    /// Participants of this process that ended in a way that is a bug.
-    panics: Vec<String>,
-}
-
 /// Shows the call until it is over: by its time, by a key, by a signal, or because
 /// nobody is left in it.
 async fn watch_call(
     args: &Args,
-    mut screen: watch::Receiver<Screen>,
+    seats: &mut Seats,
     interactive: bool,
     duration: Option<Duration>,
-    tasks: &mut JoinSet<Outcome>,
-) -> Ended {
-    let mut ended = Ended::default();
+) -> Option<String> {
+    let mut failure = None;
     let mut view = None;
     let mut keys = None;
     if interactive {
@@ -239,11 +164,16 @@ async fn watch_call(
     tokio::pin!(over);
     let signal = interrupted();
     tokio::pin!(signal);
-    let orphaned = child::orphaned(args.child.is_some());
-    tokio::pin!(orphaned);
+    let mut commands = child::commands(args.child.is_some());
+    let mut orders = Orders::new(args, system::now().into(), seats.front());
+    let mut front = seats.front();
+    // Who was elected meanwhile is to be told too.
+    front.mark_changed();
+    let mut told = None;
     let mut shown = false;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut seconds = 0;
+    let mut screen = seats.viewed();
     loop {
         tokio::select! {
             () = &mut over => break,
@@ -254,17 +184,35 @@ async fn watch_call(
                     break;
                 }
             }
-            () = &mut orphaned => break,
-            Some(outcome) = tasks.join_next() => {
-                // A participant that ends before it is told to has lost its room.
-                match outcome {
-                    Ok(outcome) => ended.early.push(outcome),
-                    Err(error) => ended.panics.push(error.to_string()),
-                }
-                if tasks.is_empty() {
-                    break;
+            command = commands.next() => match command {
+                Some(Command::HandOver) => seats.hand_over(0),
+                None => break,
+            },
+            (order, who) = orders.next() => {
+                match order {
+                    Order::HandOver => seats.hand_over(who),
+                    Order::Kill => {
+                        let name = seats.kill(who);
+                        screen = seats.viewed();
+                        if view.is_none() {
+                            eprintln!("{name} is gone on purpose, without a word");
+                        }
+                    }
                 }
             }
+            Ok(()) = front.changed() => {
+                let now = *front.borrow_and_update();
+                if args.child.is_some() {
+                    child::tell("hosting", now.map(|(epoch, _)| epoch.to_bits()));
+                } else if let Some((_, who)) = now.filter(|_| view.is_none()) {
+                    let name = seats.name(who);
+                    // Who was elected when the call began is no news.
+                    if told.replace(who).is_some_and(|before| before != who) {
+                        eprintln!("{name} is at the front now");
+                    }
+                }
+            }
+            () = seats.ended() => if seats.is_empty() { break },
             _ = second.tick() => {
                 if args.child.is_some() {
                     child::tell("status", child::status(&screen.borrow()));
@@ -283,12 +231,12 @@ async fn watch_call(
         if let Some(view) = &mut view {
             let now = screen.borrow_and_update().clone();
             if let Err(error) = view.draw(&now) {
-                ended.failure = Some(format!("the terminal is gone: {error}"));
+                failure = Some(format!("the terminal is gone: {error}"));
                 break;
             }
         }
     }
-    ended
+    failure
 }
 
 pub(crate) async fn pressed(keys: &mut Option<mpsc::UnboundedReceiver<Key>>) -> Key {

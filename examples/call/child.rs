@@ -9,19 +9,21 @@
 //! | `joining_us` | next | when joining began |
 //! | `joined` | in the room | `true` |
 //! | `first_us` | a picture of the mix is there | when |
-//! | `status` | each second | who is there, and pictures a second |
+//! | `hosting` | whenever it changes | the bits of the epoch under which it hosts, or null |
+//! | `status` | each second | who is there, pictures a second, and what changes of the host were like |
 //! | `timeline` | at the end | the steps of joining, in milliseconds from `joining_us` |
 //! | `report` | at the end | what `Report::raw` makes |
 
 use std::future::pending;
-use std::io::{Read, Write, stderr, stdin};
+use std::io::{Write, stderr, stdin};
 use std::time::Duration;
 
 use paceline::JoinTimeline;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use crate::participant::Screen;
+use crate::report::changes;
+use crate::screen::Screen;
 
 /// Tells it.
 pub(crate) fn tell(name: &str, value: impl Into<Value>) {
@@ -38,19 +40,45 @@ pub(crate) fn told(line: &str) -> Option<(String, Value)> {
     }
 }
 
-/// Waits until whoever started us lets go of our input, or is gone.
-pub(crate) async fn orphaned(is_child: bool) {
-    if !is_child {
-        return pending().await;
+/// What whoever started us wants of us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    /// Hand over, if we host.
+    HandOver,
+}
+
+/// The line on our standard input that means it.
+pub(crate) const HAND_OVER: &str = "hand-over";
+
+/// What comes on our standard input.
+#[derive(Debug)]
+pub(crate) struct Commands(Option<mpsc::UnboundedReceiver<Command>>);
+
+/// Listens to whoever started us, if anybody did.
+pub(crate) fn commands(is_child: bool) -> Commands {
+    Commands(is_child.then(|| {
+        let (said, heard) = mpsc::unbounded_channel();
+        // It ends with the process.
+        std::thread::spawn(move || {
+            for line in stdin().lines().map_while(Result::ok) {
+                if line == HAND_OVER && said.send(Command::HandOver).is_err() {
+                    break;
+                }
+            }
+        });
+        heard
+    }))
+}
+
+impl Commands {
+    /// Waits for the next; `None` once whoever started us has let go of our input, or is
+    /// gone. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<Command> {
+        match &mut self.0 {
+            Some(heard) => heard.recv().await,
+            None => pending().await,
+        }
     }
-    let (gone, ended) = oneshot::channel();
-    // It ends with the process.
-    std::thread::spawn(move || {
-        let mut waste = [0; 64];
-        while matches!(stdin().read(&mut waste), Ok(1..)) {}
-        let _ = gone.send(());
-    });
-    let _ = ended.await;
 }
 
 /// What there is to tell each second.
@@ -59,6 +87,8 @@ pub(crate) fn status(screen: &Screen) -> Value {
         "fps": screen.fps.round(),
         "people": screen.names.values().collect::<Vec<_>>(),
         "host": screen.host,
+        "changes": changes::raw(&screen.changes),
+        "stale": screen.stats.stale_epoch_rendered,
     })
 }
 

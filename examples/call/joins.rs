@@ -15,7 +15,8 @@ use crate::call::{Failure, ROOM, interrupted, say};
 use crate::child;
 use crate::lan;
 use crate::measure::percentile;
-use crate::participant::{Participant, Screen};
+use crate::participant::Participant;
+use crate::screen::Screen;
 use crate::system;
 
 /// Measures `--count` joins, one after another, and prints what they took.
@@ -29,9 +30,9 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
             let url = lan::urls(&server, ROOM).swap_remove(0);
             args.bind = args.listen.ip();
             let unmarked = Args { json: false, ..args.clone() };
-            let hosting = Participant::join(&unmarked, 0, true, &url).await?;
+            let hosting = Participant::join(&unmarked, 0, &url).await?;
             let (screen, mut seen) = watch::channel(Screen::default());
-            host.spawn(hosting.run(stopped, screen));
+            host.spawn(hosting.run(stopped, screen, watch::Sender::new(None)));
             // Joining is measured when there is something to join.
             seen.wait_for(|screen| screen.picture.is_some()).await?;
             (url, Some(server))
@@ -55,7 +56,7 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
         if number < args.count {
             tokio::select! {
                 () = &mut signal => break,
-                () = tokio::time::sleep(args.pause) => {}
+                () = tokio::time::sleep(args.pause.unwrap_or_default()) => {}
             }
         }
     }

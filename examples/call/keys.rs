@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::layout::{Layout, Look};
-use crate::participant::Screen;
+use crate::screen::Screen;
 
 /// Something a person did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,23 +2,31 @@
 
 mod args;
 mod call;
+mod changes;
 mod child;
+mod crew;
+mod failover;
 mod joins;
 mod keys;
 mod lan;
 mod layout;
 mod measure;
+mod member;
+mod orders;
 mod page;
 mod panes;
 mod participant;
 mod processes;
 mod qr;
 mod report;
+mod screen;
+mod seats;
 mod shape;
 mod signals;
 mod system;
 mod terminal;
 mod view;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -50,6 +58,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         match args.mode {
             Mode::All if args.processes => processes::run(args).await,
+            Mode::MeasureFailover => failover::run(args).await,
             Mode::MeasureJoins(_) => joins::run(args).await,
             _ => call::run(args).await,
         }

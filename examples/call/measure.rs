@@ -1,9 +1,9 @@
 //! Latency and lip sync, read from the marks in what arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use paceline::capture::clapper::{self, ToneReader};
-use paceline::types::{MixInfo, NtpTime, SenderId};
+use paceline::types::{MixInfo, NtpTime, Rect, SenderId};
 use paceline::{Picture, Sound};
 
 /// What one participant sees and hears of the others' marks.
@@ -11,9 +11,19 @@ use paceline::{Picture, Sound};
 pub(crate) struct Measure {
     us: SenderId,
     tones: ToneReader,
-    info: Option<MixInfo>,
+    /// What is where, the newest last: it is told before the picture that it is of is due.
+    infos: VecDeque<MixInfo>,
     pictures: BTreeMap<SenderId, Pictures>,
     sounds: Vec<SoundSeen>,
+}
+
+/// What is to be seen of somebody in a picture of the mix.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Seen {
+    /// He has no picture there.
+    Empty,
+    /// A mark that was not seen before.
+    Mark,
 }
 
 /// What was read of one of the others.
@@ -53,34 +63,61 @@ impl Measure {
         Self {
             us,
             tones: ToneReader::new(),
-            info: None,
+            infos: VecDeque::new(),
             pictures: BTreeMap::new(),
             sounds: Vec::new(),
         }
     }
 
     pub(crate) fn handle_mix_info(&mut self, info: MixInfo) {
-        self.info = Some(info);
+        self.infos.push_back(info);
+        if self.infos.len() > MAX_INFOS {
+            self.infos.pop_front();
+        }
     }
 
-    /// Reads the mark of each other participant's tile, at the moment it is shown.
-    pub(crate) fn handle_picture(&mut self, shown: NtpTime, picture: &Picture) {
-        let Some(info) = &self.info else { return };
-        for source in info.sources.iter().filter(|source| source.sender != self.us) {
+    /// Reads the mark of each other participant's tile, at the moment it is shown, or of our
+    /// own if there is no other. Of whom one is new, and who has no tile. Of one's own mix it
+    /// is of no interest how old they are: that is not the other end.
+    pub(crate) fn handle_picture(
+        &mut self,
+        shown: NtpTime,
+        picture: &Picture,
+        ours: bool,
+    ) -> Vec<(SenderId, Seen)> {
+        let time = picture.frame.time();
+        let info = self.infos.iter().rev().find(|info| info.time.ticks() <= time.ticks());
+        let Some(info) = info.or(self.infos.back()) else { return Vec::new() };
+        let mut seen = Vec::new();
+        // Who is left alone sees only himself move.
+        let alone = info.sources.iter().all(|source| source.sender == self.us);
+        for source in info.sources.iter().filter(|source| alone || source.sender != self.us) {
+            if source.tile == Rect::default() {
+                seen.push((source.sender, Seen::Empty));
+                continue;
+            }
             let Some(mark) = clapper::read(&picture.frame, source.tile) else { continue };
             let pictures = self.pictures.entry(source.sender).or_default();
             // A picture that stands still is shown once.
-            if pictures.last_frame.replace(mark.frame) != Some(mark.frame) {
+            if pictures.last_frame.replace(mark.frame) == Some(mark.frame) {
+                continue;
+            }
+            seen.push((source.sender, Seen::Mark));
+            if !ours && source.sender != self.us {
                 let latency = clapper::latency(shown, mark.capture_ms, clapper::PICTURE_MODULUS);
                 pictures.seen.push((shown, latency.as_secs_f64() * 1e3));
             }
         }
+        seen
     }
 
-    /// Listens for the others' tones.
-    pub(crate) fn handle_sound(&mut self, sound: &Sound) {
+    /// Listens for the others' tones; in one's own mix, with the same reservation.
+    pub(crate) fn handle_sound(&mut self, sound: &Sound, ours: bool) {
         self.tones.handle_audio(sound.ready, &sound.frame.samples);
         while let Some(mark) = self.tones.poll_output() {
+            if ours {
+                continue;
+            }
             let latency = clapper::latency(mark.played, mark.capture_ms, clapper::SOUND_MODULUS);
             let latency_ms = latency.as_secs_f64() * 1e3;
             self.sounds.push(SoundSeen { slot: mark.slot, played: mark.played, latency_ms });
@@ -125,3 +162,6 @@ pub(crate) fn percentile(figures: &mut [f64], part: f64) -> Option<f64> {
 /// A picture and a sound are compared if they are at most this far apart, in
 /// microseconds: five pictures of the slowest bundled clip.
 const NEAR_US: u64 = 200_000;
+
+/// Descriptions of the mix that are kept: those of the pictures that a jitter buffer holds.
+const MAX_INFOS: usize = 32;

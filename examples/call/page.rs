@@ -9,7 +9,7 @@ use paceline::types::{MixSource, Rect, VideoFrame};
 use crate::keys::help_line;
 use crate::layout::Look;
 use crate::panes;
-use crate::participant::Screen;
+use crate::screen::Screen;
 
 /// Peers, host, speaker, rate, bitrate, round trip, loss and delay, in 80 columns
 /// for names of usual length.
@@ -30,6 +30,7 @@ pub(crate) fn status_line(screen: &Screen) -> String {
         },
         match screen.mesh {
             true => "mesh".to_owned(),
+            false if screen.host.is_none() => "no host".to_owned(),
             false => format!("host {}", name(&screen.host, "?")),
         },
         name(&screen.speaker, "nobody"),
@@ -118,8 +119,8 @@ fn people(
     }
 }
 
-/// The name in the last row of somebody's picture. Who speaks has a star before it,
-/// and a bar as wide as the picture.
+/// The name in the last row of somebody's picture. Who speaks has an asterisk before it, and
+/// a bar as wide as the picture; who is at the front has a star behind it.
 fn label(canvas: &mut Canvas, mode: RenderMode, tile: Area, source: &MixSource, screen: &Screen) {
     if tile.columns < 3 || tile.rows == 0 {
         return;
@@ -129,16 +130,20 @@ fn label(canvas: &mut Canvas, mode: RenderMode, tile: Area, source: &MixSource, 
     let style = if speaks { Style::Marked } else { Style::Label };
     let y = tile.y + tile.rows - 1;
     let end = tile.x + tile.columns;
-    let (before, after) = match (speaks, source.muted) {
-        (true, _) => ("*", " "),
-        (false, true) => (" ", " (muted) "),
-        (false, false) => (" ", " "),
+    let before = if speaks { "*" } else { " " };
+    let star = match (screen.hosting == Some(source.sender), mode) {
+        (false, _) => "",
+        (true, RenderMode::Ascii) => " (host)",
+        (true, _) => " ★",
     };
+    let muted = if source.muted && !speaks { " (muted)" } else { "" };
+    let after = format!("{star}{muted} ");
     // A name that is cut off leaves room for what comes after it.
-    let room = tile.columns.saturating_sub((before.len() + after.len()) as u16).max(1);
+    let after_columns = after.chars().count() + usize::from(after.contains('★'));
+    let room = tile.columns.saturating_sub((before.len() + after_columns) as u16).max(1);
     let mut x = tile.x + canvas.text(tile.x, y, tile.columns, before, style);
     x += canvas.text(x, y, room.min(end - x), name, style);
-    x += canvas.text(x, y, end - x, after, style);
+    x += canvas.text(x, y, end - x, &after, style);
     if speaks {
         let bar = if mode == RenderMode::Ascii { "-" } else { "━" };
         canvas.text(x, y, end - x, &bar.repeat((end - x).into()), style);

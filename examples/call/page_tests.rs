@@ -10,7 +10,7 @@ use vt100::{Color, Parser};
 use super::*;
 use crate::keys::Key;
 use crate::layout::Layout;
-use crate::participant::{PeerStats, StreamStats};
+use crate::screen::{PeerStats, StreamStats};
 
 const ANN: SenderId = SenderId::new(1);
 const BEN: SenderId = SenderId::new(2);
@@ -48,7 +48,8 @@ fn screen() -> Screen {
         picture: Some(picture.expect("right size")),
         info: Some(Arc::new(MixInfo { stream: StreamId::MIX_VIDEO, time, sources })),
         names: BTreeMap::from(names.map(|(sender, name)| (sender, name.to_owned()))),
-        host: Some("Ann".into()),
+        host: Some("Cem".into()),
+        hosting: Some(CEM),
         speaker: Some("Ann".into()),
         speaking: Some(ANN),
         fps: 30.0,
@@ -85,8 +86,8 @@ fn a_small_ascii_terminal_shows_everybody_in_text_alone() {
                     @@@@@@@@@@@@@@@@@@
                     @@@@@@@@@@@@@@@@@@
                     @@@@@@@@@@@@@@@@@@
-   Cem               D[2Jora @@@@@@@@@
-4 people|host Ann|Ann speaks|30 fps|0 kb
+   Cem (host)        D[2Jora @@@@@@@@@
+4 people|host Cem|Ann speaks|30 fps|0 kb
 q m:on v:on g:grid s ?";
     let parser = draw(RenderMode::Ascii, (40, 12), &Look::default(), &screen());
     assert_eq!(rows(&parser).join("\n"), expected);
@@ -117,7 +118,7 @@ fn names_marks_and_lines_are_there_in_every_mode_and_size() {
             let (cem, dora) = (below.find(" Cem ").expect("Cem"), below.find(" D[2Jora "));
             assert!(dora.is_some_and(|dora| cem < dora), "{mode:?} {size:?}: {below}");
             assert!(mode == RenderMode::Ascii || !below.contains('*'), "only Ann speaks");
-            assert!(rows[last - 1].starts_with("4 people|host Ann|Ann speaks|30 fps"));
+            assert!(rows[last - 1].starts_with("4 people|host Cem|Ann speaks|30 fps"));
             let wide = size.0 >= 80;
             assert_eq!(rows[last], if wide { keys } else { "q m:on v:on g:grid s ?" });
             assert_eq!(background(&parser, last as u16, 0), Color::Default, "{mode:?}");
@@ -155,7 +156,7 @@ fn who_shows_no_picture_is_still_told_of() {
     info.sources[2].tile = Rect { x: u16::MAX, y: u16::MAX, width: 9, height: 9 };
     screen.info = Some(Arc::new(info));
     let rows_now = rows(&draw(RenderMode::Ascii, (80, 24), &Look::default(), &screen));
-    assert!(rows_now[0].starts_with(" Ben (muted) @") && rows_now[1].starts_with(" Cem @"));
+    assert!(rows_now[0].starts_with(" Ben (muted) @") && rows_now[1].starts_with(" Cem (host) @"));
 
     let mut look = Look::default();
     for key in [Key::Layout, Key::Layout, Key::Next] {
@@ -221,4 +222,21 @@ fn no_terminal_is_too_small() {
             }
         }
     }
+}
+
+#[test]
+fn who_is_at_the_front_has_a_star_and_who_has_left_it_has_none() {
+    let mut screen = screen();
+    let row = |screen: &Screen, mode| {
+        let rows = rows(&draw(mode, (80, 24), &Look::default(), screen));
+        rows.into_iter().rev().find(|row| row.contains(" Cem ")).expect("his name shows")
+    };
+    assert!(row(&screen, RenderMode::HalfBlock).contains(" Cem ★"));
+    assert!(row(&screen, RenderMode::Ascii).contains(" Cem (host)"));
+    (screen.host, screen.hosting) = (None, None);
+    for mode in [RenderMode::Ascii, RenderMode::HalfBlock] {
+        let row = row(&screen, mode);
+        assert!(!row.contains('★') && !row.contains("(host)"), "{row}");
+    }
+    assert!(status_line(&screen).contains("|no host|"));
 }

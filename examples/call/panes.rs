@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paceline::playout::terminal::{Canvas, Style};
 
-use crate::participant::{PeerStats, Screen};
+use crate::screen::{PeerStats, Screen};
 
 /// Draws the figures at the upper right of `rows` rows.
 pub(crate) fn statistics(canvas: &mut Canvas, screen: &Screen, rows: u16) {
@@ -93,4 +93,5 @@ const HELP: &[&str] = &[
     "i          how others join",
     "?, h       this",
     "* name     speaks",
+    "(host)     or a star: is at the front, and mixes",
 ];

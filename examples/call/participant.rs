@@ -4,76 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use paceline::types::{Bitrate, MixInfo, PeerId, SenderId, VideoFrame, WallClock};
-use paceline::{Event, JoinError, Publish, Room, Stats};
+use paceline::types::{Bitrate, Epoch, PeerId, SenderId, StreamId, WallClock};
+use paceline::{Event, JoinError, Picture, Publish, Room, Sound, Stats};
 use tokio::sync::{mpsc, watch};
 
 use crate::args::Args;
-use crate::measure::{Figures, Measure};
+use crate::changes::{Change, Changes, News};
+use crate::measure::{Figures, Measure, Seen};
+use crate::orders::{Front, note_front};
+use crate::screen::{Control, PeerStats, Screen, StreamStats};
 use crate::system;
-
-/// What a participant's screen shows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Screen {
-    pub(crate) picture: Option<VideoFrame>,
-    pub(crate) info: Option<Arc<MixInfo>>,
-    pub(crate) names: BTreeMap<SenderId, String>,
-    /// In a mesh there is none.
-    pub(crate) host: Option<String>,
-    pub(crate) mesh: bool,
-    pub(crate) speaker: Option<String>,
-    pub(crate) stats: Stats,
-    /// Pictures a second, over the last second.
-    pub(crate) fps: f64,
-    /// What all connections carry, both ways, over the last second.
-    pub(crate) bitrate: Bitrate,
-    /// Of the whole process, over the last second, in parts of one core; `None` where
-    /// the system does not tell.
-    pub(crate) cpu: Option<f64>,
-    /// Each connection, by name.
-    pub(crate) peers: Vec<(String, PeerStats)>,
-    pub(crate) notice: Option<String>,
-    /// How others join, line by line.
-    pub(crate) invitation: Arc<Vec<String>>,
-    /// Who speaks, by the mix's own levels.
-    pub(crate) speaking: Option<SenderId>,
-    pub(crate) muted: bool,
-    pub(crate) camera_off: bool,
-    /// Does what the viewer's keys ask for; `None` before anything was seen.
-    pub(crate) control: Option<mpsc::UnboundedSender<Control>>,
-}
-
-/// What a person can ask his participant for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Control {
-    /// The camera off, or on again.
-    Camera,
-    /// The sound off, or on again.
-    Mute,
-}
-
-/// One connection, and what comes in from its other end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PeerStats {
-    pub(crate) rtt: Option<Duration>,
-    /// The worst of his streams; `None` if nothing comes from him.
-    pub(crate) streams: Option<StreamStats>,
-}
-
-/// The worst of several streams.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct StreamStats {
-    /// Frames, of all streams together.
-    pub(crate) lost: u64,
-    pub(crate) jitter: Duration,
-    pub(crate) delay: Duration,
-}
 
 /// What a participant took with him.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) name: String,
-    pub(crate) hosted: bool,
+    /// He hosted before anybody else did whom he knew of.
+    pub(crate) hosted_first: bool,
+    /// He saw pictures of another's mix.
+    pub(crate) was_guest: bool,
+    pub(crate) changes: Arc<Vec<Change>>,
     /// Who hosted last.
     pub(crate) host: Option<String>,
     /// The most people who were in the room at once, himself included.
@@ -108,9 +58,15 @@ pub(crate) struct Participant {
     met_by_name: BTreeMap<SenderId, String>,
     began_us: u64,
     connected_us: BTreeMap<SenderId, u64>,
-    hosted: bool,
+    hosted_first: bool,
+    was_guest: bool,
+    hosts: bool,
+    /// Who hosted last: under which epoch, and his name if it is known.
+    front: Option<(Epoch, Option<String>)>,
     host_peer: Option<PeerId>,
-    host: Option<String>,
+    /// Whose number in the room that was.
+    front_sender: Option<SenderId>,
+    changes: Changes,
     met: usize,
     shown: u64,
     first: Option<Instant>,
@@ -124,12 +80,7 @@ pub(crate) struct Participant {
 
 impl Participant {
     /// Joins the room as participant `index`.
-    pub(crate) async fn join(
-        args: &Args,
-        index: usize,
-        host: bool,
-        url: &str,
-    ) -> Result<Self, JoinError> {
+    pub(crate) async fn join(args: &Args, index: usize, url: &str) -> Result<Self, JoinError> {
         let name = args.name(index);
         let began_us = system::unix_micros();
         let publish =
@@ -137,7 +88,7 @@ impl Participant {
         let room = Room::builder(url)
             .name(&name)
             .publish(publish)
-            .host(host)
+            .host(!args.is_mesh())
             .config(args.config())
             .join()
             .await?;
@@ -162,9 +113,13 @@ impl Participant {
             met_by_name: BTreeMap::new(),
             began_us,
             connected_us: BTreeMap::new(),
-            hosted: false,
+            hosted_first: false,
+            was_guest: false,
+            hosts: false,
+            front: None,
             host_peer: None,
-            host: None,
+            front_sender: None,
+            changes: Changes::default(),
             met: 1,
             shown: 0,
             first: None,
@@ -177,11 +132,12 @@ impl Participant {
     }
 
     /// Takes what comes until `stop`, then leaves. Whoever looks at `screen` sees
-    /// what this participant sees.
+    /// what this participant sees; `front` is told when he comes to the front or goes from it.
     pub(crate) async fn run(
         mut self,
         mut stop: watch::Receiver<bool>,
         screen: watch::Sender<Screen>,
+        front: watch::Sender<Front>,
     ) -> Outcome {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         let mut last = None;
@@ -193,9 +149,14 @@ impl Participant {
                 event = self.room.next() => match event {
                     None => break,
                     // A sound changes nothing that can be seen.
-                    Some(event @ Event::Sound(_)) => {
-                        self.handle(event);
+                    Some(Event::Sound(sound)) => {
+                        self.hear(&sound);
                         continue;
+                    }
+                    Some(event @ Event::HostChanged { .. }) => {
+                        self.handle(event);
+                        let hosts = self.front.as_ref().filter(|_| self.hosts);
+                        note_front(&front, self.index, hosts.map(|(epoch, _)| *epoch));
                     }
                     Some(event) => {
                         last = matches!(event, Event::Picture(_)).then(system::now).or(last);
@@ -203,22 +164,26 @@ impl Participant {
                     }
                 },
             }
-            if self.screen.host.is_some() {
-                self.host.clone_from(&self.screen.host);
-            }
             self.met = self.met.max(self.screen.names.len());
             screen.send_replace(self.screen.clone());
         }
         let watched = self.first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
+        let over = self.wall.at(system::now());
+        let sender = self.room.sender();
+        let stats = self.room.leave().await;
+        self.changes.handle_second(over, stats.media.decoder_resets);
+        note_front(&front, self.index, None);
         Outcome {
             name: self.name,
-            hosted: self.hosted,
-            host: self.host,
+            hosted_first: self.hosted_first,
+            was_guest: self.was_guest,
+            changes: Arc::new(self.changes.all(over)),
+            host: self.front.and_then(|(_, name)| name),
             met: self.met,
             began_us: self.began_us,
             connected_us: self.connected_us,
-            sender: self.room.sender(),
-            stats: self.room.leave().await,
+            sender,
+            stats,
             displayed: self.shown,
             watched,
             figures: self.measure.map(|measure| measure.figures(&self.met_by_name)),
@@ -230,6 +195,10 @@ impl Participant {
         let done = match (control, self.screen.camera_off, self.screen.muted) {
             (Control::Camera, true, _) => {
                 self.room.start_video(self.args.video_input(self.index)).await
+            }
+            (Control::HandOver, ..) => {
+                self.room.hand_over().await;
+                Ok(())
             }
             (Control::Mute, _, true) => {
                 self.room.start_audio(self.args.audio_input(self.index)).await
@@ -245,6 +214,7 @@ impl Participant {
         };
         match (done, control) {
             (Ok(()), Control::Camera) => self.screen.camera_off ^= true,
+            (Ok(()), Control::HandOver) => {}
             (Ok(()), Control::Mute) => self.screen.muted ^= true,
             (Err(error), _) => self.screen.notice = Some(error.to_string()),
         }
@@ -267,6 +237,9 @@ impl Participant {
             .map(|(cpu, before)| (cpu - before) / span.as_secs_f64().max(0.001));
         self.cpu_before = cpu;
         self.screen.peers = self.peer_stats(&stats);
+        let at = self.wall.at(now);
+        self.changes.handle_second(at, stats.media.decoder_resets);
+        self.screen.changes = Arc::new(self.changes.all(at));
         self.screen.stats = stats;
         self.second = (now, shown, bytes);
         self.age_notice();
@@ -313,21 +286,21 @@ impl Participant {
                 let then = if again { ", trying again" } else { "" };
                 screen.notice = Some(format!("no connection to {name}: {reason}{then}"));
             }
-            Event::HostChanged { host, us } => {
-                self.hosted |= us;
+            Event::HostChanged { host, us, epoch, planned, detect, promote } => {
                 self.host_peer = host;
-                screen.host = if us {
-                    Some(self.name.clone())
-                } else {
-                    host.and_then(|host| Some(self.peers.get(&host)?.1.clone()))
-                };
-                screen.notice =
-                    host.is_none().then(|| "nobody hosts: waiting for a host".to_owned());
+                let name = host.and_then(|host| self.name_of(host, us));
+                let news = News { epoch, planned, detect, promote, ..News::default() };
+                self.handle_front(host.is_some(), us, name, news);
             }
             Event::MemberJoined { peer, sender, name } => {
-                // Who hosts is told before he is introduced.
+                // Who hosts may be told before he is introduced.
                 if self.host_peer == Some(peer) {
                     screen.host = Some(name.clone());
+                    screen.hosting = Some(sender);
+                    self.front_sender = Some(sender);
+                    if let Some((_, front)) = &mut self.front {
+                        front.get_or_insert_with(|| name.clone());
+                    }
                 }
                 screen.names.insert(sender, name.clone());
                 self.met_by_name.insert(sender, name.clone());
@@ -337,6 +310,7 @@ impl Participant {
                 screen.notice = Some(format!("{name} has left"));
                 screen.names.remove(&sender);
                 self.peers.remove(&peer);
+                self.changes.waits.handle_left(sender);
             }
             Event::MixInfo(info) => {
                 if let Some(measure) = &mut self.measure {
@@ -344,27 +318,91 @@ impl Participant {
                 }
                 screen.info = Some(Arc::new(info));
             }
-            Event::Picture(picture) => {
-                let now = system::now();
-                self.first.get_or_insert(now);
-                if let Some(measure) = &mut self.measure {
-                    measure.handle_picture(self.wall.at(now), &picture);
-                }
-                self.shown += 1;
-                screen.picture = Some(picture.frame);
-            }
-            Event::Sound(sound) => {
-                if let Some(measure) = &mut self.measure {
-                    measure.handle_sound(&sound);
-                }
-            }
+            Event::Picture(picture) => self.see(picture),
             Event::Speaking { sender, name } => (screen.speaking, screen.speaker) = (sender, name),
+            Event::TrackState { sender, stream: StreamId::VIDEO, enabled } => {
+                self.changes.waits.handle_camera(sender, enabled);
+            }
+            Event::HandoverAborted { reason } => {
+                let text = format!("nobody took over: {reason}");
+                screen.notice = Some(text.clone());
+                self.errors.push(text);
+            }
             Event::Warning(text) => {
                 screen.notice = Some(text.clone());
                 self.errors.push(text);
             }
             _ => {}
         }
+    }
+
+    fn see(&mut self, picture: Picture) {
+        let now = system::now();
+        let at = self.wall.at(now);
+        self.first.get_or_insert(now);
+        self.was_guest |= !self.hosts;
+        if let Some(measure) = &mut self.measure {
+            for (sender, seen) in measure.handle_picture(at, &picture, self.hosts) {
+                match seen {
+                    Seen::Empty => self.changes.waits.handle_empty(sender, at),
+                    Seen::Mark => self.changes.handle_mark(sender, at),
+                }
+            }
+        }
+        self.changes.handle_picture(at, picture.frame.time().ticks());
+        self.shown += 1;
+        self.screen.picture = Some(picture.frame);
+    }
+
+    fn hear(&mut self, sound: &Sound) {
+        if let Some(measure) = &mut self.measure {
+            measure.handle_sound(sound, self.hosts);
+        }
+        if !sound.concealed {
+            let samples = sound.frame.samples.len() / usize::from(sound.frame.channels.max(1));
+            let start = sound.frame.time.ticks();
+            self.changes.handle_sound(sound.ready, start, samples as u64);
+        }
+    }
+
+    fn name_of(&self, peer: PeerId, us: bool) -> Option<String> {
+        match us {
+            true => Some(self.name.clone()),
+            false => self.peers.get(&peer).map(|(_, name)| name.clone()),
+        }
+    }
+
+    /// Takes in who is at the front now, or that nobody is.
+    fn handle_front(&mut self, anybody: bool, us: bool, name: Option<String>, news: News) {
+        let host = self.host_peer.and_then(|peer| Some(self.peers.get(&peer)?.0));
+        self.screen.hosting = if us { Some(self.room.sender()) } else { host };
+        self.screen.host.clone_from(&name);
+        self.hosts = us;
+        if !anybody {
+            self.screen.notice = Some(NOBODY.to_owned());
+            return;
+        }
+        if self.screen.notice.as_deref() == Some(NOBODY) {
+            self.screen.notice = None;
+        }
+        match &self.front {
+            // Who was there when we came did not come after anybody.
+            None => self.hosted_first = us,
+            Some((epoch, _)) if *epoch >= news.epoch => return,
+            Some((_, from)) => {
+                self.screen.notice = Some(match (&name, us) {
+                    (_, true) => "you are at the front now".to_owned(),
+                    (Some(name), false) => format!("{name} is at the front now"),
+                    (None, false) => "another is at the front now".to_owned(),
+                });
+                let at = self.wall.at(system::now());
+                let (from, to) = (from.clone(), name.clone());
+                let before = self.front_sender;
+                self.changes.handle_news(at, News { from, to, before, ..news.clone() });
+            }
+        }
+        self.front_sender = self.screen.hosting;
+        self.front = Some((news.epoch, name));
     }
 }
 
@@ -375,3 +413,6 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 
 /// How long a notice stays: long enough to be read twice.
 const NOTICE_SECONDS: u32 = 5;
+
+/// What there is to tell while there is no host.
+const NOBODY: &str = "looking for a host ...";

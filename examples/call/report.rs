@@ -1,10 +1,13 @@
 //! What a call came to: for a person, or as one JSON line.
 
+pub(crate) mod changes;
+
 use std::time::Duration;
 
 use paceline::playout::terminal::sanitize;
 use serde_json::{Value, json};
 
+pub(crate) use self::changes::HostChanges;
 use crate::args::Args;
 use crate::measure::{Figures, percentile};
 use crate::participant::Outcome;
@@ -36,6 +39,10 @@ pub(crate) struct Report {
     latency: Vec<f64>,
     skew: Vec<f64>,
     measured: bool,
+    /// Who came to the front after whom, and what that was like.
+    pub(crate) changes: HostChanges,
+    /// Pictures and sounds of a host of before, after one of his successor.
+    pub(crate) stale: u64,
     cpu_seconds: Option<f64>,
     peak_rss_bytes: Option<u64>,
     pub(crate) errors: Vec<String>,
@@ -62,6 +69,7 @@ impl Report {
         for outcome in outcomes {
             add(&mut this.media, &outcome.stats.media);
             this.displayed += outcome.displayed;
+            this.stale += outcome.stats.stale_epoch_rendered;
             let watched = outcome.watched.as_secs_f64();
             if watched > 0.0 {
                 this.fps.push(outcome.displayed.saturating_sub(1) as f64 / watched);
@@ -69,19 +77,22 @@ impl Report {
             this.errors.extend(outcome.errors.iter().map(|e| format!("{}: {e}", outcome.name)));
             this.began_us = earlier(this.began_us, Some(outcome.began_us));
             this.up_us = this.up_us.max(outcome.connected_us.values().copied().max());
-            if outcome.hosted {
-                // The host's own screen is not the other end of his mix.
-                continue;
-            }
             if args.is_mesh() {
                 let earlier = outcome.connected_us.range(..outcome.sender);
                 let took = earlier.map(|(_, at)| at.saturating_sub(outcome.began_us) as f64 / 1e3);
                 this.connect.extend(took);
-            } else {
+            } else if !outcome.hosted_first {
+                // Who hosts from the start waits for others.
                 this.connect.extend(outcome.stats.connect.map(ms));
             }
-            let first = outcome.stats.first_picture.map(ms);
-            this.first_frame = later(this.first_frame, first);
+            if !outcome.was_guest {
+                // A host's own screen is not the other end of his mix.
+                continue;
+            }
+            if !outcome.hosted_first {
+                let first = outcome.stats.first_picture.map(ms);
+                this.first_frame = later(this.first_frame, first);
+            }
             if let Some(figures) = &outcome.figures {
                 this.measured = true;
                 this.latency.extend(&figures.latency);
@@ -126,6 +137,8 @@ impl Report {
             "latency": some_of(&self.latency),
             "skew": some_of(&self.skew),
             "measured": self.measured,
+            "stale": self.stale,
+            "changes": changes::raw(&self.changes.all()),
             "cpu_seconds": self.cpu_seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
             "errors": self.errors,
@@ -164,6 +177,8 @@ impl Report {
         self.first_frame = later(self.first_frame, raw["first_frame"].as_f64());
         self.latency.extend(figures("latency"));
         self.skew.extend(figures("skew"));
+        self.stale += count(&raw["stale"]);
+        self.changes.merge(&changes::of_raw(&raw["changes"]));
         self.measured |= raw["measured"] == true;
         // A sum of which a part is not known is not known.
         self.cpu_seconds = self.cpu_seconds.zip(raw["cpu_seconds"].as_f64()).map(|(a, b)| a + b);
@@ -209,6 +224,8 @@ impl Report {
             "people": self.people,
             "latency_ms": both(&mut self.latency, no_marks),
             "av_skew_ms": both(&mut self.skew, no_marks),
+            "host_changes": self.changes.json(),
+            "stale_epoch_rendered": self.stale,
             "cpu_seconds": self.cpu_seconds.map(|cpu| (cpu * 100.0).round() / 100.0),
             "wall_seconds": round(self.wall.as_secs_f64()),
             "peak_rss_bytes": self.peak_rss_bytes,
@@ -256,6 +273,13 @@ impl Report {
                 media.audio_decoded, media.concealed_ms,
             ),
         ];
+        lines.extend(self.changes.lines());
+        if self.stale > 0 {
+            lines.push(format!(
+                "  stale       {} pictures and sounds of a host of before",
+                self.stale
+            ));
+        }
         let cost = self.cpu_seconds.zip(self.peak_rss_bytes);
         if let Some((cpu, memory)) = cost {
             let load = 100.0 * cpu / self.wall.as_secs_f64().max(0.001);

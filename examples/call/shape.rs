@@ -31,7 +31,7 @@ pub(crate) fn people(topology: Topology) -> RangeInclusive<usize> {
     }
 }
 
-/// Checks how many were asked for, and brings who hosts to what the shape has.
+/// Checks how many were asked for, and whether the shape has a host to wish for.
 pub(crate) fn settle(
     args: &mut Args,
     participants: Option<&OsString>,
@@ -50,18 +50,19 @@ pub(crate) fn settle(
             UsageError(format!("{text}{why}"))
         })?;
     }
-    match (mesh, host) {
-        (true, Some(host)) => {
-            return Err(UsageError(format!(
-                "--host {host}: nobody hosts in a mesh: leave it out, or use --topology star"
-            )));
-        }
-        (true, None) => args.host = None,
-        (false, host) => args.host = host.or(Some(1)),
+    if let Some(host) = host.filter(|_| mesh) {
+        return Err(UsageError(format!(
+            "--host {host}: nobody hosts in a mesh: leave it out, or use --topology star"
+        )));
     }
-    if mesh && matches!(args.mode, Mode::MeasureJoins(_)) {
-        let why = "measure-joins measures joins to a host: leave --topology mesh out";
-        return Err(UsageError(why.to_owned()));
+    args.host = host;
+    let why = match args.mode {
+        Mode::MeasureFailover => "measure-failover kills hosts, and a mesh has none",
+        Mode::MeasureJoins(_) => "measure-joins measures joins to a host",
+        _ => return Ok(()),
+    };
+    if mesh {
+        return Err(UsageError(format!("{why}: leave --topology mesh out")));
     }
     Ok(())
 }
@@ -71,9 +72,10 @@ impl Args {
         self.topology == Topology::Mesh
     }
 
-    /// Whether participant `index` is to host.
-    pub(crate) fn hosts(&self, index: usize) -> bool {
-        self.host == Some(index + 1)
+    /// Whether participant `index` joins only when somebody else is in the room, who is at
+    /// the front then.
+    pub(crate) fn comes_late(&self, index: usize) -> bool {
+        self.host.is_some_and(|host| host != index + 1)
     }
 
     /// What joins this call: `call join`, and what has to follow for the same shape.
@@ -141,7 +143,10 @@ mod tests {
     fn a_mesh_has_two_to_ten_people_and_nobody_who_hosts() {
         let args = parse("--participants 10 --topology mesh").expect("ten are not too many");
         assert_eq!((args.participants, args.host, args.viewer()), (10, None, 0));
-        assert_eq!(parse("--participants 9").expect("a star").host, Some(1));
+        assert_eq!(parse("--participants 9").expect("a star").host, None);
+        for (line, viewer) in [("--host 1", 1), ("--host 2", 0), ("", 1), ("--view 3", 2)] {
+            assert_eq!(parse(line).expect(line).viewer(), viewer, "{line}");
+        }
         for (line, words) in [
             ("--participants 11 --topology mesh", "from 2 to 10 in a mesh"),
             ("--topology mesh --participants 1", "from 2 to 10 in a mesh"),
@@ -151,6 +156,7 @@ mod tests {
             ("--topology mesh --view 4", "there are 3 participants"),
             ("--topology ring", "it is star or mesh"),
             ("measure-joins --topology mesh", "leave --topology mesh out"),
+            ("measure-failover --topology mesh", "leave --topology mesh out"),
         ] {
             let error = parse(line).expect_err(line);
             assert!(error.contains(words), "{line}: {error}");

@@ -8,7 +8,7 @@ use crate::args::{Args, Mode};
 use crate::keys::Key;
 use crate::layout::Look;
 use crate::page;
-use crate::participant::{Control, Screen};
+use crate::screen::{Control, Screen};
 use crate::system;
 use crate::terminal::Terminal;
 

@@ -50,7 +50,8 @@ fn json(output: &Output) -> Value {
 
 #[test]
 fn three_people_meet_and_the_figures_come_from_their_media() {
-    let output = finish(call(&["--duration", "5", "--json"]).spawn().expect("it starts"));
+    let output =
+        finish(call(&["--host", "1", "--duration", "5", "--json"]).spawn().expect("it starts"));
     let report = json(&output);
     assert_eq!(report["participants"], 3);
     assert_eq!(report["host"], "Ada");
@@ -113,6 +114,8 @@ fn a_wrong_command_line_is_exit_2_and_one_line_that_says_so() {
         (&["--participants", "11", "--topology", "mesh"], "2 to 10"),
         (&["--topology", "ring"], "star or mesh"),
         (&["--topology", "mesh", "--host", "2"], "nobody hosts in a mesh"),
+        (&["--kill-host-at", "now"], "as 5 or 5,10"),
+        (&["--handover-at", "5", "--topology", "mesh"], "nobody hosts in a mesh"),
         (&["--picture", "gif"], "h264, rgb or cells"),
         (&["--video", "film.mp4"], "FILE.y4m"),
         (&["--audio", "song.mp3"], "FILE.wav"),

@@ -148,7 +148,11 @@ fn impostor(serve: impl Fn(std::net::TcpStream) + Send + 'static) -> String {
 
 #[test]
 fn a_wrong_command_line_is_said_and_is_exit_2() {
-    fails(&["frob"], 2, "call: `…` is no command: it is host, join URL, measure-joins, or nothing");
+    fails(
+        &["frob"],
+        2,
+        "call: `…` is no command: it is host, join URL, measure-joins, measure-failover, or nothing",
+    );
     fails(&["--frobnicate"], 2, "call: invalid option '…'");
     fails(&["join", "there"], 2, "call: join …: it takes ws://HOST:PORT/ROOM");
     fails(&["join"], 2, "call: join needs the URL that `call host` printed");

@@ -11,7 +11,7 @@ mod programs;
 use programs::{CALL, Program, WATCHDOG, signal, start};
 
 fn processes(args: &[&str]) -> Program {
-    start(&[&[CALL, "--processes"], args].concat())
+    start(&[&[CALL, "--processes", "--host", "1"], args].concat())
 }
 
 /// The id of a child, from the line that names it.

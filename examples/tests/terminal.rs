@@ -88,7 +88,7 @@ fn last_line(seen: &str) -> &str {
 #[test]
 fn every_key_does_what_the_help_line_says() {
     let variables = ["LC_ALL=C.UTF-8", "TERM=screen"];
-    let Some(tmux) = Tmux::start("keys", &variables, &[]) else { return };
+    let Some(tmux) = Tmux::start("keys", &variables, &["--host", "1"]) else { return };
     let first = tmux.wait("the call", |seen| {
         seen.contains("3 people|host Ada|") && seen.contains(" Cem ") && seen.contains('▀')
     });

@@ -5,11 +5,13 @@
 //! written back. `make fuzz` runs libFuzzer on each; `cargo test -p paceline-fuzz`
 //! replays each on its folder of `corpus`, without libFuzzer.
 
+mod migration;
 mod packets;
 mod queues;
 mod rtp;
 mod timing;
 
+pub use self::migration::migration;
 pub use self::packets::{bodies, header};
 pub use self::queues::{interleaver, reassembly};
 pub use self::rtp::{rtcp, rtp_frames, rtp_h264, rtp_header, rtp_opus, rtp_send, rtp_vp8, rtp_vp9};
@@ -19,12 +21,13 @@ pub use self::timing::{drift, jitter_buffer, sync};
 pub type Body = fn(&[u8]);
 
 /// Every target: the name of its folder and program, and its body.
-pub const TARGETS: [(&str, Body); 15] = [
+pub const TARGETS: [(&str, Body); 16] = [
     ("bodies", bodies),
     ("drift", drift),
     ("header", header),
     ("interleaver", interleaver),
     ("jitter_buffer", jitter_buffer),
+    ("migration", migration),
     ("reassembly", reassembly),
     ("rtcp", rtcp),
     ("rtp_frames", rtp_frames),

@@ -19,12 +19,6 @@ impl Mesh {
     ///
     /// An application's data that [`send_data`](Self::send_data) would refuse are not sent.
     pub fn send(&mut self, now: Instant, to: Recipients, packet: &Packet) {
-        if let Body::Control(Control::ApplicationData { channel, data }) = &packet.body
-            && check(*channel, data).is_err()
-        {
-            tracing::debug!(channel, bytes = data.len(), "data that nobody would get");
-            return;
-        }
         let mut cuts = BTreeMap::new();
         if to == Recipients::All && picture(packet).is_some() {
             let limit = self.config.max_message;
@@ -36,6 +30,33 @@ impl Mesh {
             Recipients::All => self.connected().collect(),
             Recipients::One(peer) => vec![peer],
         };
+        self.send_cuts(now, peers, packet, cuts);
+    }
+
+    /// Queues a packet for some, as [`send`](Self::send) does, if they are connected.
+    /// Nothing of it is kept for newcomers.
+    pub fn send_to(
+        &mut self,
+        now: Instant,
+        peers: impl IntoIterator<Item = PeerId>,
+        packet: &Packet,
+    ) {
+        self.send_cuts(now, peers, packet, BTreeMap::new());
+    }
+
+    fn send_cuts(
+        &mut self,
+        now: Instant,
+        peers: impl IntoIterator<Item = PeerId>,
+        packet: &Packet,
+        mut cuts: BTreeMap<usize, Cut>,
+    ) {
+        if let Body::Control(Control::ApplicationData { channel, data }) = &packet.body
+            && check(*channel, data).is_err()
+        {
+            tracing::debug!(channel, bytes = data.len(), "data that nobody would get");
+            return;
+        }
         for peer in peers {
             let Some(known) = self.peers.get(&peer).filter(|known| known.connected()) else {
                 continue;

@@ -75,6 +75,7 @@ impl Mesh {
                 if let Some(quality) = &mut known.quality {
                     quality.handle_rtt(now, rtt);
                 }
+                self.outputs.push_back(Output::Event(Event::RoundTrip { peer, rtt }));
             }
             Body::Control(Control::Window { consumed, allowed }) => {
                 known.credit.handle_window(consumed, allowed);

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_framing::{Packet, Role};
@@ -138,6 +139,13 @@ pub enum Event {
         peer: PeerId,
         /// The figures.
         quality: Quality,
+    },
+    /// A ping was answered.
+    RoundTrip {
+        /// By whom.
+        peer: PeerId,
+        /// After how long, without what he took to answer.
+        rtt: Duration,
     },
 }
 

@@ -17,7 +17,7 @@ use crate::{Cache, MeshConfig, MeshStats, Negotiator, PeerStats, Quality};
 /// |---|---|
 /// | who | [`call`](Self::call), [`expect`](Self::expect), [`hang_up`](Self::hang_up) |
 /// | input | [`handle_signal`](Self::handle_signal), [`handle_connection`](Self::handle_connection), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`send`](Self::send), [`send_data`](Self::send_data), [`consume`](Self::consume), [`restart_ice`](Self::restart_ice), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
+/// | steering | [`send`](Self::send), [`send_to`](Self::send_to), [`send_data`](Self::send_data), [`consume`](Self::consume), [`restart_ice`](Self::restart_ice), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
 /// | looking | [`mesh_stats`](Self::mesh_stats), [`stats`](Self::stats), [`quality`](Self::quality), [`connected`](Self::connected) |

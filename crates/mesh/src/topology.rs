@@ -6,14 +6,17 @@
 /// |---|---|---|
 /// | `Broadcast` | everybody to the host, who sends and receives no media | 120 |
 /// | `Mesh` | everybody to everybody | 9 |
-/// | `Star` | everybody to the host, who mixes | 31 |
+/// | `Star` | everybody to the host, who mixes, and to those who may follow him | 31 |
 ///
 /// ```
 /// use paceline_mesh::{Link, Place, Topology};
 ///
-/// let (host, member) = (Place::Host, Place::Member);
+/// let (host, successor, member) = (Place::Host, Place::Successor, Place::Member);
 /// assert_eq!(Topology::Star.link(member, host, true), Some(Link::Call));
+/// assert_eq!(Topology::Star.link(host, member, true), Some(Link::Call));
+/// assert_eq!(Topology::Star.link(member, successor, false), Some(Link::Expect));
 /// assert_eq!(Topology::Star.link(member, member, true), None);
+/// assert_eq!(Topology::Broadcast.link(host, member, true), Some(Link::Expect));
 /// assert_eq!(Topology::Mesh.link(member, member, true), Some(Link::Call));
 /// assert_eq!(Topology::Mesh.link(member, member, false), Some(Link::Expect));
 /// ```
@@ -24,19 +27,22 @@ pub enum Topology {
     Broadcast,
     /// Everybody sends to everybody (RFC 7667 §3.4, Topo-Mesh).
     Mesh,
-    /// Everybody sends to the host and gets his mix (RFC 7667 §3.6, Topo-Mixer).
+    /// Everybody sends to the host and gets his mix (RFC 7667 §3.6, Topo-Mixer); some are
+    /// ready to follow him.
     #[default]
     Star,
 }
 
 /// What somebody is in a room's topology.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "one is the host or is not")]
+#[expect(clippy::exhaustive_enums, reason = "one hosts, may follow, or does neither")]
 pub enum Place {
     /// The one that the others are connected to. Means nothing in a mesh.
     Host,
     /// Anybody else.
     Member,
+    /// One who may follow the host of a star. Somebody like any other elsewhere.
+    Successor,
 }
 
 /// What to do about another member of the room.
@@ -50,15 +56,22 @@ pub enum Link {
 }
 
 impl Topology {
-    /// What `us` has to do about `them`, who was in the room before us or was not;
-    /// `None` if the two are not connected.
+    /// What `us` has to do about `them`, who was in the room before us or was not: who was
+    /// has the smaller number there. `None` if the two are not connected.
+    ///
+    /// In a star as in a mesh the one who came later calls, whoever hosts: so it stays the
+    /// same one when another does.
     #[must_use]
     pub const fn link(self, us: Place, them: Place, was_there: bool) -> Option<Link> {
+        let by_age = Some(if was_there { Link::Call } else { Link::Expect });
         match (self, us, them) {
-            (Self::Mesh, ..) => Some(if was_there { Link::Call } else { Link::Expect }),
-            (_, Place::Member, Place::Host) => Some(Link::Call),
-            (_, Place::Host, Place::Member) => Some(Link::Expect),
-            _ => None,
+            (Self::Mesh, ..) => by_age,
+            (Self::Star, Place::Member, Place::Member) => None,
+            (Self::Star, ..) => by_age,
+            (Self::Broadcast, Place::Host, Place::Host) => None,
+            (Self::Broadcast, _, Place::Host) => Some(Link::Call),
+            (Self::Broadcast, Place::Host, _) => Some(Link::Expect),
+            (Self::Broadcast, ..) => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use paceline_playout::StageConfig;
-use paceline_session::{JitterConfig, MeshConfig, SessionConfig, Topology};
+use paceline_session::{JitterConfig, MeshConfig, MigrationConfig, SessionConfig, Topology};
 use paceline_transport::WebRtcConfig;
 use paceline_types::{Bitrate, PictureFormat, PixelFormat};
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub(crate) max_jitter: Duration,
     pub(crate) report_interval: Duration,
     pub(crate) join_timeout: Duration,
+    pub(crate) migration: MigrationConfig,
+    pub(crate) handover_timeout: Duration,
     pub(crate) bind: IpAddr,
     pub(crate) stun: Vec<String>,
     pub(crate) clapper: bool,
@@ -140,6 +142,25 @@ impl Config {
         self
     }
 
+    /// How the host of a star is kept, doubted and followed. Defaults to those of
+    /// [`MigrationConfig`]; all in a room should have the same.
+    #[must_use]
+    pub fn migration(mut self, config: MigrationConfig) -> Self {
+        self.migration = config;
+        self
+    }
+
+    /// How long a host who leaves waits until another hosts. Defaults to 1.5 s, three times
+    /// what getting ready may take; 0 to 10 s.
+    ///
+    /// After it he leaves nevertheless: somebody is elected, and for half a second nothing
+    /// new is seen and heard.
+    #[must_use]
+    pub const fn handover_timeout(mut self, timeout: Duration) -> Self {
+        self.handover_timeout = timeout;
+        self
+    }
+
     /// The local address of all sockets. Defaults to 127.0.0.1: this machine only.
     ///
     /// `0.0.0.0` stands for every address of this machine but loopback and link-local:
@@ -215,6 +236,7 @@ impl Config {
         within("max_jitter", self.max_jitter.as_millis(), self.jitter.as_millis(), 1_000, " ms")?;
         within("report_interval", self.report_interval.as_millis(), 100, 10_000, " ms")?;
         within("join_timeout", self.join_timeout.as_millis(), 100, 60_000, " ms")?;
+        within("handover_timeout", self.handover_timeout.as_millis(), 0, 10_000, " ms")?;
         within("event_queue", self.event_queue as u128, 16, 65_536, "")?;
         if self.stun.is_empty() && !is_local(self.bind) {
             return Err(ConfigError::NoStun { bind: self.bind });
@@ -264,6 +286,7 @@ impl Config {
             .jitter(jitter)
             .mesh(MeshConfig::new(self.topology).max_peers(self.peers()))
             .report_interval(self.report_interval)
+            .migration(self.migration.clone())
     }
 
     pub(crate) fn transport(&self) -> WebRtcConfig {
@@ -295,6 +318,8 @@ impl Default for Config {
             max_jitter: Duration::from_millis(400),
             report_interval: Duration::from_secs(1),
             join_timeout: Duration::from_secs(5),
+            migration: MigrationConfig::default(),
+            handover_timeout: Duration::from_millis(1_500),
             bind: IpAddr::from([127, 0, 0, 1]),
             stun: Vec::new(),
             clapper: false,

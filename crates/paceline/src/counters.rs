@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use paceline_session::{MeshStats, PeerStats, Quality, ReceiveStats, SessionStats};
+use paceline_session::{MeshStats, MigrationStats, PeerStats, Quality, ReceiveStats, SessionStats};
 use paceline_types::{PeerId, StreamKey};
 
 /// A count; only ever added to.
@@ -37,9 +37,11 @@ pub(crate) struct Counters {
     pub(crate) audio_overrun: Count,
     pub(crate) concealed_ms: Count,
     pub(crate) decode_errors: Count,
+    pub(crate) decoder_resets: Count,
     pub(crate) encode_errors: Count,
     pub(crate) events_dropped: Count,
     pub(crate) stage_overrun: Count,
+    pub(crate) stale_epoch_rendered: Count,
     pub(crate) transport_refused: Count,
     /// When the first mixed picture was ready for the program.
     pub(crate) shown: OnceLock<Instant>,
@@ -61,6 +63,7 @@ impl Counters {
             audio_overrun: self.audio_overrun.get(),
             concealed_ms: self.concealed_ms.get(),
             decode_errors: self.decode_errors.get(),
+            decoder_resets: self.decoder_resets.get(),
             encode_errors: self.encode_errors.get(),
             events_dropped: self.events_dropped.get(),
             stage_overrun: self.stage_overrun.get(),
@@ -94,12 +97,17 @@ pub struct MediaStats {
     pub audio_received: u64,
     /// Of these, those that were decoded.
     pub audio_decoded: u64,
-    /// Frames of our own sound that nobody had room for.
+    /// Frames of our own sound, of the mix as host too, that nobody had room for; and what
+    /// tells of the mix, if there was none for that.
     pub audio_overrun: u64,
     /// Milliseconds of sound made up where frames were missing.
     pub concealed_ms: u64,
     /// Frames that could not be decoded.
     pub decode_errors: u64,
+    /// Decoders of the mix that were made anew in the middle of a stream, because it
+    /// changed to another coding. Not the second one with which the sound of a new host
+    /// is decoded while two are heard, and which then takes the place of the first.
+    pub decoder_resets: u64,
     /// Frames that could not be encoded.
     pub encode_errors: u64,
     /// Events and sounds the application did not take in time.
@@ -152,6 +160,14 @@ pub struct Stats {
     pub first_picture: Option<Duration>,
     /// When each step of joining was done.
     pub timeline: JoinTimeline,
+    /// How often another came to host, or nobody.
+    pub host_changes: u64,
+    /// Pictures and sounds that the program was given of a host before one whose mix it
+    /// had been given already. None is expected.
+    pub stale_epoch_rendered: u64,
+    /// What the machine that decides who hosts has counted; nothing unless the room is a
+    /// star.
+    pub migration: MigrationStats,
     /// Each connection that is up.
     pub peers: Vec<(PeerId, PeerStats)>,
     /// The last ten seconds of each connection, brought up to date every second.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use paceline_types::{AudioFrame, MixInfo, NtpTime, PeerId, SenderId, StreamId, VideoFrame};
+use paceline_types::{AudioFrame, Epoch, MixInfo, NtpTime, PeerId, SenderId, StreamId, VideoFrame};
 use tokio::sync::Notify;
 
 use crate::counters::Counters;
@@ -17,6 +18,10 @@ pub struct Picture {
     pub frame: VideoFrame,
     /// When it was ready to be shown.
     pub ready: NtpTime,
+    /// Under which host it was made. The [media time](VideoFrame::time) of the picture is
+    /// that of the mix, and goes on from one host to the next. Zero in a mesh, where each
+    /// mixes for himself.
+    pub epoch: Epoch,
 }
 
 /// The mixed sound of everybody else.
@@ -29,6 +34,9 @@ pub struct Sound {
     pub ready: NtpTime,
     /// It was made up because the real one is missing.
     pub concealed: bool,
+    /// Under which host it was made; the later of two that are heard at once. As with a
+    /// [picture](Picture::epoch), the media time of the frame is that of the mix.
+    pub epoch: Epoch,
 }
 
 /// Something a program may want to know.
@@ -55,12 +63,28 @@ pub enum Event {
         /// It is being made again: [`Connected`](Self::Connected) may follow.
         again: bool,
     },
+    /// A handover that was asked for or prepared does not take place: who hosts goes on.
+    HandoverAborted {
+        /// Why.
+        reason: String,
+    },
     /// Somebody else is at the front, or nobody.
     HostChanged {
         /// Who.
         host: Option<PeerId>,
         /// It is us.
         us: bool,
+        /// The number of his time at the front: greater with each host. If there is none, that
+        /// of the last one we know of.
+        epoch: Epoch,
+        /// The host before handed over. Otherwise he left or was not heard any more, and
+        /// the others voted.
+        planned: bool,
+        /// How long the host before had not been heard when we began to doubt, as seen
+        /// from here; `None` if there was no doubt.
+        detect: Option<Duration>,
+        /// How long after that we knew of the new one.
+        promote: Option<Duration>,
     },
     /// Somebody is in the room.
     MemberJoined {
@@ -156,6 +180,8 @@ struct Queue {
     sounds: VecDeque<Sound>,
     picture: Option<Picture>,
     closed: bool,
+    /// The newest epoch of a picture and of a sound that the program was given.
+    newest: (Epoch, Epoch),
 }
 
 impl EventQueue {
@@ -170,9 +196,11 @@ impl EventQueue {
         match event {
             Event::Picture(picture) => {
                 counters.video_shown.add(1);
+                note_epoch(counters, &mut queue.newest.0, picture.epoch);
                 queue.picture = Some(picture);
             }
             Event::Sound(sound) => {
+                note_epoch(counters, &mut queue.newest.1, sound.epoch);
                 queue.sounds.push_back(sound);
                 if queue.sounds.len() > *limit {
                     queue.sounds.pop_front();
@@ -217,4 +245,13 @@ impl EventQueue {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts what is of a host before one whose mix was given out already. A sound of two hosts
+/// at once counts as the later one's, so that nothing is right about an older one after it.
+fn note_epoch(counters: &Counters, newest: &mut Epoch, epoch: Epoch) {
+    if epoch < *newest {
+        counters.stale_epoch_rendered.add(1);
+    }
+    *newest = epoch.max(*newest);
 }

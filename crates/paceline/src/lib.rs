@@ -3,7 +3,8 @@
 //! A program joins a [`Room`], publishes a picture and a sound, and gets back the picture
 //! of everybody and the sound of everybody else. One participant hosts: his machine
 //! decodes what the others send, mixes it with his own, and sends each the mix, over one
-//! WebRTC data channel per member. Or nobody hosts: in a [`Topology::Mesh`] up to ten send to
+//! WebRTC data channel per member. Another is always ready to follow him, without a gap if he
+//! leaves, and within a second if he dies. Or nobody hosts: in a [`Topology::Mesh`] up to ten send to
 //! each other, and each room mixes for its own program.
 //!
 //! ```no_run
@@ -57,11 +58,39 @@
 //! What leads to the program is taken by [`Room::next`]. Of pictures only the newest waits
 //! there.
 //!
+//! # Who hosts
+//!
+//! The first in a room who may ([`RoomBuilder::host`], which is the default) hosts. He renews a
+//! lease that the others and the signalling server hold of him, and a majority of them has to
+//! hear it, or he stops by himself: there are never two.
+//!
+//! Whoever is placed best of the others stands by. Everybody sends him his sound as well as to
+//! the host, and his stage thread decodes, mixes and encodes that in the dark, on the host's
+//! media clock.
+//!
+//! ```text
+//!                 hand over, or leave                      dead, or cut off
+//!  host     mix ─────────────────┤ to here          mix ──╳
+//!  standby  sound, in the dark ──┼─▶ mix            sound, in the dark ──── votes ─┼─▶ mix
+//!  others   ─────────── one stream, no gap ──▶      ────── frozen, silent ─────────┴─▶
+//! ```
+//!
+//! A handover is prepared first: everybody sends the standby his picture too, and he says when
+//! he has composed one. Then both know the media time at which the one ends and the other
+//! begins. Numbers and media time go on, so that no jitter buffer or decoder begins anew;
+//! [`Picture::epoch`] and [`Sound::epoch`] tell who made it. [`Room::hand_over`] and
+//! [`Room::leave`] do that, and so does a host who finds that another is placed better
+//! ([`MigrationConfig::automatic`]).
+//!
+//! After a crash nobody sends for as long as it takes to doubt ([`MigrationConfig::suspicion`])
+//! and to vote, which waits until the dead host's lease has run out. Where no majority is left,
+//! nobody hosts: a picture that stands still is better than two.
+//!
 //! # What to look at
 //!
 //! | type | what it is |
 //! |---|---|
-//! | [`Room`], [`RoomBuilder`] | a place in a call: join, publish, host, leave |
+//! | [`Room`], [`RoomBuilder`] | a place in a call: join, publish, host, hand over, leave |
 //! | [`Publisher`], [`Viewer`], [`BroadcastConfig`] | one sends to many: messages, or pictures that are encoded once |
 //! | [`Publish`], [`VideoInput`], [`AudioInput`] | what is shown and said: files, test sources, your own |
 //! | [`Config`] | every bound with its unit and default: sizes, bitrate, delays, addresses |
@@ -128,8 +157,8 @@
 //! # What it is not
 //!
 //! * Private from the host: he decodes what he mixes. DTLS ends at him. A mesh has none.
-//! * Able to outlive its host: if he goes, the room waits until somebody calls
-//!   [`Room::start_hosting`].
+//! * Able to go on without a majority: of two who lose each other and the server, nobody
+//!   hosts.
 //! * A camera, a microphone or a loudspeaker: sources are yours or files, and sound is
 //!   given to the program.
 //! * For the open internet: there is no TURN, no `wss` and no room token yet. Sockets are
@@ -142,7 +171,7 @@
 //!
 //! [`Room`] is what a program holds, or in a broadcast [`Publisher`] and [`Viewer`], over the
 //! same driver without a stage; `driver` is the loop that owns the session, `stage`
-//! the one that decodes and mixes, `publish` has the threads that read and encode. They
+//! the one that decodes and mixes, `stage/duty.rs` what of a mix goes where, `publish` has the threads that read and encode. They
 //! read the clock; no machine below them does. `docs/TOUR.md` follows a picture through
 //! all of it.
 
@@ -170,7 +199,7 @@ pub use paceline_capture as capture;
 pub use paceline_codec as codec;
 pub use paceline_playout as playout;
 pub use paceline_session as session;
-pub use paceline_session::{MAX_DATA, Topology};
+pub use paceline_session::{MAX_DATA, MigrationConfig, MigrationStats, Topology};
 pub use paceline_signaling as signaling;
 pub use paceline_transport as transport;
 pub use paceline_types as types;

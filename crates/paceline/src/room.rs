@@ -1,39 +1,33 @@
 //! What a program holds of a call.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod builder;
+mod entrance;
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
 
-use paceline_playout::terminal::sanitize;
-use paceline_session::{Roster, Session, Topology};
-use paceline_signaling::{
-    Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, Joined,
-};
-use paceline_transport::WebRtc;
-use paceline_types::{NtpTime, PeerId, SenderId, StreamId, WallClock};
+use paceline_session::Topology;
+use paceline_types::{PeerId, SenderId, StreamId, WallClock};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::broadcast::Patience;
-use crate::config::{Config, ConfigError};
-use crate::counters::{Counters, JoinTimeline, Stats};
-use crate::driver::{Driver, MAX_REASON, clock, member_of};
-use crate::error::{JoinError, PublishError};
+pub use self::builder::RoomBuilder;
+pub(crate) use self::entrance::{Entered, enter, roster_of, wall_clock};
+use crate::counters::{Counters, Stats};
+use crate::error::PublishError;
 use crate::event::{Event, EventQueue};
-use crate::publish::{AudioInput, Publish, Publisher, Reader, VideoInput, blocking};
-use crate::speaker::Speaker;
-use crate::stage::StageLoop;
-use crate::wire::{DRIVER_QUEUE, Switches, ToDriver, stage_queue};
+use crate::publish::{AudioInput, Publisher, VideoInput};
+use crate::wire::ToDriver;
 
 /// A place in a call. Dropping it leaves the room; [`leave`](Self::leave) does so
-/// too and waits until the others have been told.
+/// too and waits until the others have been told. A host who leaves hands over first; one
+/// who is dropped gives up his place, and the others elect somebody.
 ///
 /// | group | calls |
 /// |---|---|
 /// | hear | [`next`](Self::next), [`stats`](Self::stats) |
 /// | publish | [`start_video`](Self::start_video), [`stop_video`](Self::stop_video), [`start_audio`](Self::start_audio), [`stop_audio`](Self::stop_audio) |
 /// | network | [`network_changed`](Self::network_changed) |
-/// | host | [`start_hosting`](Self::start_hosting), [`stop_hosting`](Self::stop_hosting) |
+/// | host | [`hand_over`](Self::hand_over), [`start_hosting`](Self::start_hosting), [`stop_hosting`](Self::stop_hosting) |
 /// | end | [`leave`](Self::leave) |
 ///
 /// Starting what runs and stopping what does not is no error and does nothing.
@@ -50,30 +44,11 @@ pub struct Room {
     topology: Topology,
 }
 
-/// How to join. Made by [`Room::builder`].
-#[derive(Debug)]
-pub struct RoomBuilder {
-    url: String,
-    name: String,
-    publish: Publish,
-    host: bool,
-    /// `None`: what the config says.
-    topology: Option<Topology>,
-    config: Config,
-}
-
 impl Room {
     /// Begins to join the room at `ws://HOST:PORT/ROOM`.
     #[must_use]
     pub fn builder(url: impl Into<String>) -> RoomBuilder {
-        RoomBuilder {
-            url: url.into(),
-            name: "guest".to_owned(),
-            publish: Publish::default(),
-            host: false,
-            topology: None,
-            config: Config::default(),
-        }
+        RoomBuilder::new(url.into())
     }
 
     /// Our id in this call; another one at each join.
@@ -108,7 +83,7 @@ impl Room {
         {
             return stats;
         }
-        Stats { media: self.counters.media(), ..Stats::default() }
+        self.counted(Stats::default())
     }
 
     /// Publishes a picture.
@@ -150,8 +125,8 @@ impl Room {
         }
     }
 
-    /// Asks to be the host. [`Event::HostChanged`] tells when we are; if somebody
-    /// else is, or in a mesh, where nobody hosts, [`Event::Warning`] does.
+    /// We may host from now on. We do so if nobody else does or can: then
+    /// [`Event::HostChanged`] tells. In a mesh nobody hosts, and [`Event::Warning`] says so.
     pub async fn start_hosting(&self) {
         if self.topology == Topology::Mesh {
             let text = "we do not host: in a mesh nobody does, each mixes for himself";
@@ -161,13 +136,31 @@ impl Room {
         let _ = self.driver.send(ToDriver::Hosting(true)).await;
     }
 
-    /// Gives hosting up; the others wait for somebody else. In a mesh there is nothing to
-    /// give up.
+    /// We may not host any more. If we do, another takes over first, as with
+    /// [`hand_over`](Self::hand_over); if nobody can, the others elect somebody, or wait for
+    /// one who may. In a mesh there is nothing to give up.
     pub async fn stop_hosting(&self) {
         if self.topology == Topology::Mesh {
             return;
         }
         let _ = self.driver.send(ToDriver::Hosting(false)).await;
+    }
+
+    /// If we host, has the one who is best placed to follow us host from now on. Nobody
+    /// sees or hears it: the mix goes on where ours ends, under the same numbers.
+    ///
+    /// [`Event::HostChanged`] tells who it is: he has been named, and from a moment on that is
+    /// a quarter of a second or so ahead, the mix is his. Up to then it is ours, and
+    /// [`leave`](Self::leave) waits for that; to drop the room cuts it off.
+    /// [`Event::HandoverAborted`] tells that it did not come about: then we go on hosting. We
+    /// may be made host again. To ask again while a handover is under way changes nothing, and
+    /// what comes of it is told once.
+    pub async fn hand_over(&self) {
+        if self.topology == Topology::Mesh {
+            let reason = "in a mesh nobody hosts".to_owned();
+            return self.events.push(Event::HandoverAborted { reason });
+        }
+        let _ = self.driver.send(ToDriver::HandOver).await;
     }
 
     /// Says that our addresses are others than before, as a system tells of a new network:
@@ -178,14 +171,20 @@ impl Room {
         let _ = self.driver.send(ToDriver::NetworkChanged).await;
     }
 
-    /// Leaves: stops publishing, tells the others, closes every connection, and
-    /// returns the final figures. Takes at most about two seconds.
+    /// Leaves: stops publishing, hands over if we host, tells the others, closes every
+    /// connection, and returns the final figures. The others see that our streams are off
+    /// before they see us go. If nobody can follow, or who was to is not ready, we go all the
+    /// same, and the others elect somebody.
+    ///
+    /// Takes at most about two seconds, and who hosts, or has just handed over,
+    /// [`Config::handover_timeout`](crate::Config::handover_timeout) more at most.
     pub async fn leave(mut self) -> Stats {
-        self.publisher.stop_video().await;
-        self.publisher.stop_audio().await;
+        // Who is to host next would wait for our picture.
+        self.stop_video().await;
+        self.stop_audio().await;
         let (done, left) = oneshot::channel();
         let asked = self.driver.send(ToDriver::Leave(done)).await;
-        let mut stats = match asked {
+        let stats = match asked {
             Ok(()) => left.await.unwrap_or_default(),
             Err(_) => Stats::default(),
         };
@@ -193,7 +192,13 @@ impl Room {
             // It has been told to quit. What it counted until then is the end.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+        self.counted(stats)
+    }
+
+    /// With what the threads of the room have counted up to now.
+    fn counted(&self, mut stats: Stats) -> Stats {
         stats.media = self.counters.media();
+        stats.stale_epoch_rendered = self.counters.stale_epoch_rendered.get();
         stats
     }
 
@@ -201,229 +206,4 @@ impl Room {
         let told = self.driver.send(ToDriver::TrackState { stream, enabled }).await;
         told.map_err(|_| PublishError::RoomLeft)
     }
-}
-
-impl RoomBuilder {
-    /// What the others call us. Defaults to `guest`; at most 64 characters.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// What we show and say from the start. Defaults to nothing.
-    #[must_use]
-    pub fn publish(mut self, publish: Publish) -> Self {
-        self.publish = publish;
-        self
-    }
-
-    /// Whether we host if nobody else does. Defaults to no. With a mesh, in which nobody
-    /// hosts, `true` is an error.
-    #[must_use]
-    pub fn host(mut self, host: bool) -> Self {
-        self.host = host;
-        self
-    }
-
-    /// The shape of the room, whatever the config says: [`Config::topology`] tells what
-    /// there is. Defaults to the config's.
-    ///
-    /// ```no_run
-    /// use paceline::{Publish, Room, Topology};
-    ///
-    /// # async fn run() -> Result<(), paceline::JoinError> {
-    /// let room = Room::builder("ws://127.0.0.1:4455/call")
-    ///     .topology(Topology::Mesh)
-    ///     .publish(Publish::test())
-    ///     .join()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub const fn topology(mut self, topology: Topology) -> Self {
-        self.topology = Some(topology);
-        self
-    }
-
-    /// Every bound. Defaults to those of [`Config`].
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Joins, on the current tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`JoinError`], whose text is one line for a person.
-    pub async fn join(self) -> Result<Room, JoinError> {
-        let Self { url, name, publish, host, topology, mut config } = self;
-        let began = clock();
-        config.topology = topology.unwrap_or(config.topology);
-        config.validate()?;
-        let topology = config.topology;
-        match topology {
-            Topology::Broadcast => return Err(ConfigError::BroadcastRoom.into()),
-            Topology::Mesh if host => return Err(ConfigError::HostInMesh.into()),
-            _ => {}
-        }
-        let publish = blocking(|| publish.open()).await?;
-        let mut timeline =
-            JoinTimeline { opened: Some(clock() - began), ..JoinTimeline::default() };
-        let capabilities =
-            Capabilities { video: vec!["h264".to_owned()], audio: vec!["opus".to_owned()], host };
-        let entered = enter(&url, &name, capabilities, config.join_timeout).await?;
-        let Entered { peer, client, connection, connected, joined } = entered;
-        timeline.signaling = Some(connected - began);
-        timeline.joined = Some(clock() - began);
-
-        let wall = wall_clock();
-        let counters = Arc::new(Counters::default());
-        let events = EventQueue::new(config.event_queue, Arc::clone(&counters));
-        let switches = Switches::default();
-        let (to_driver, inputs) = mpsc::channel(DRIVER_QUEUE);
-        let (to_stage, stage_inputs) = stage_queue();
-        let sender = joined.sender;
-
-        let stage = StageLoop {
-            config: config.clone(),
-            wall,
-            inputs: stage_inputs,
-            driver: to_driver.downgrade(),
-            events: events.clone(),
-            counters: Arc::clone(&counters),
-            us: sender,
-            peers: BTreeMap::new(),
-            video: BTreeMap::new(),
-            audio: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            mixing: None,
-            off: BTreeSet::new(),
-        };
-        let stage_thread = std::thread::Builder::new()
-            .name("paceline-stage".to_owned())
-            .spawn(move || stage.run())
-            .map_err(|error| JoinError::System(error.to_string()))?;
-
-        let driver = Driver {
-            session: Session::new(peer, config.session()),
-            transport: WebRtc::new(config.transport()),
-            client,
-            connection: Some(connection),
-            inputs,
-            stage: to_stage.clone(),
-            events: events.clone(),
-            counters: Arc::clone(&counters),
-            switches: switches.clone(),
-            us: (peer, sender),
-            began,
-            speaker: Speaker::default(),
-            names: vec![(peer, sender, name)],
-            timeline,
-            patience: Patience::default(),
-            held: VecDeque::new(),
-        };
-        tokio::spawn(driver.run(roster_of(joined)));
-
-        let mut publisher = Publisher::new(Reader {
-            config,
-            wall,
-            slot: sender,
-            driver: to_driver.downgrade(),
-            stage: to_stage,
-            counters: Arc::clone(&counters),
-            events: events.clone(),
-            switches,
-        });
-        publisher.start(publish)?;
-        Ok(Room {
-            peer,
-            sender,
-            events,
-            driver: to_driver,
-            counters,
-            publisher,
-            stage_thread: Some(stage_thread),
-            wall,
-            topology,
-        })
-    }
-}
-
-/// Who is in a room, and by which connection.
-pub(crate) struct Entered {
-    pub(crate) peer: PeerId,
-    pub(crate) client: Client,
-    pub(crate) connection: Connection,
-    /// When the server had taken the connection.
-    pub(crate) connected: Instant,
-    pub(crate) joined: Joined,
-}
-
-/// Goes into the room as somebody new.
-pub(crate) async fn enter(
-    url: &str,
-    name: &str,
-    capabilities: Capabilities,
-    timeout: Duration,
-) -> Result<Entered, JoinError> {
-    let peer = PeerId::from_random(random()?);
-    let client = Client::new(ClientConfig::new(peer, name).capabilities(capabilities));
-    let announced = tokio::time::timeout(timeout, announce(url, client, timeout)).await;
-    let (client, connection, connected, joined) =
-        announced.map_err(|_| JoinError::Timeout { url: url.to_owned(), timeout })??;
-    Ok(Entered { peer, client, connection, connected, joined })
-}
-
-/// Connects to the server and announces us; tells when the server had taken the
-/// connection.
-async fn announce(
-    url: &str,
-    mut client: Client,
-    timeout: Duration,
-) -> Result<(Client, Connection, Instant, Joined), JoinError> {
-    let mut connection = Connection::connect(url, timeout).await?;
-    let connected = clock();
-    client.handle_open();
-    loop {
-        while let Some(output) = client.poll_output() {
-            match output {
-                ClientOutput::Send(text) => connection.send(text).await?,
-                ClientOutput::Event(ClientEvent::Joined(joined)) => {
-                    return Ok((client, connection, connected, joined));
-                }
-                ClientOutput::Event(ClientEvent::Refused { message, .. }) => {
-                    // The server's words: they must not write to a terminal.
-                    let message = sanitize(&message, MAX_REASON);
-                    return Err(JoinError::Refused { url: url.to_owned(), message });
-                }
-                _ => {}
-            }
-        }
-        let lost = || ConnectError::Lost { reason: "the server closed the connection".to_owned() };
-        let text = connection.recv().await.ok_or_else(lost)??;
-        if let Err(error) = client.handle_text(&text) {
-            tracing::debug!(%error, "the signalling server said something odd");
-        }
-    }
-}
-
-pub(crate) fn roster_of(joined: Joined) -> Roster {
-    let Joined { session, sender, epoch, host, members, .. } = joined;
-    Roster { session, sender, epoch, host, members: members.into_iter().map(member_of).collect() }
-}
-
-fn random() -> Result<[u8; 16], JoinError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| JoinError::System(error.to_string()))?;
-    Ok(bytes)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the facade is where the wallclock is read")]
-pub(crate) fn wall_clock() -> WallClock {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    WallClock::new(Instant::now(), NtpTime::from_unix(since))
 }

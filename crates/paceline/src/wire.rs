@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_session::Role;
+use paceline_session::{MixerState, StageOrder};
 use paceline_types::{
-    AudioFrame, EncodedFrame, EncoderTarget, MixInfo, PeerId, PlayoutRate, SenderId, StreamId,
-    StreamKey, VideoFrame,
+    AudioFrame, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId, PlayoutRate, SenderId,
+    StreamId, StreamKey, VideoFrame,
 };
 use tokio::sync::oneshot;
 
@@ -23,16 +23,22 @@ pub(crate) enum ToDriver {
     Data(ForAll),
     /// A frame of ours, for everybody or for one.
     Encoded { to: Option<PeerId>, frame: EncodedFrame },
-    /// We want to host, or no more.
+    /// Another is to host.
+    HandOver,
+    /// We may host, or no more.
     Hosting(bool),
     /// Leave, and say so when it is done.
     Leave(oneshot::Sender<Stats>),
     /// What the mix shows.
     MixInfo(MixInfo),
+    /// How far the mix is that our stage makes.
+    Mixer(MixerState),
     /// A decoder is stuck.
     NeedsKeyframe(StreamKey),
     /// Our addresses are others than before.
     NetworkChanged,
+    /// Our stage could take over, and lacks these.
+    StageReady { epoch: Epoch, missing: Vec<SenderId> },
     /// Tell what there is to tell.
     Stats(oneshot::Sender<Stats>),
     /// A stream of ours went on or off.
@@ -55,22 +61,39 @@ pub(crate) struct ForAll {
 pub(crate) enum ToStage {
     /// Somebody can be heard and seen, and can hear and see.
     Connected { peer: PeerId, sender: SenderId },
-    /// A frame is due.
-    Decode { stream: StreamKey, due: Instant, frame: EncodedFrame },
+    /// A frame of the mix is due, of two hosts at once: both are to be heard.
+    Crossfade {
+        stream: StreamKey,
+        due: Instant,
+        arrival: Instant,
+        old: EncodedFrame,
+        new: EncodedFrame,
+        epoch: Epoch,
+    },
+    /// A frame is due; of the mix, with the epoch of who made it.
+    Decode {
+        stream: StreamKey,
+        due: Instant,
+        arrival: Instant,
+        frame: EncodedFrame,
+        epoch: Option<Epoch>,
+    },
     /// He cannot any more.
     Gone { sender: SenderId },
-    /// Our own sound, unencoded: we host, or are in a mesh.
+    /// Our own sound, unencoded: our stage mixes.
     LocalAudio(AudioFrame),
-    /// Our own picture, unencoded: we host, or are in a mesh.
+    /// Our own picture, unencoded: our stage mixes.
     LocalVideo(VideoFrame),
     /// Frames are missing.
     Lost { stream: StreamKey, count: u64 },
+    /// How long a packet takes from the host at least.
+    OneWay(Duration),
+    /// What to do with the mix of the room.
+    Order(StageOrder),
     /// Stop.
     Quit,
     /// A sound is to be played at another rate.
     Rate { stream: StreamKey, rate: PlayoutRate },
-    /// We do something else now.
-    Role { role: Role, us: SenderId },
     /// The mix's encoder has to change.
     Steer(EncoderTarget),
     /// Somebody's stream went on or off.
@@ -81,6 +104,7 @@ impl ToStage {
     /// What it counts for in the queue: nothing if it must not be refused.
     fn weight(&self) -> usize {
         let bytes = match self {
+            Self::Crossfade { old, new, .. } => old.data.len() + new.data.len(),
             Self::Decode { frame, .. } => frame.data.len(),
             Self::LocalAudio(frame) => size_of_val(&frame.samples[..]),
             Self::LocalVideo(frame) => frame.planes().len(),
@@ -101,9 +125,6 @@ pub(crate) struct Read {
 
 /// Where frames go when they are due: the stage thread, or the program itself.
 pub(crate) trait Frames: Clone + Send + Sync + 'static {
-    /// Whether a host mixes what he gets.
-    const MIXES: bool;
-
     /// Takes a message; `false` if it was not taken.
     fn send(&self, message: ToStage) -> bool;
 
@@ -130,8 +151,6 @@ pub(crate) trait Frames: Clone + Send + Sync + 'static {
 }
 
 impl Frames for StageSender {
-    const MIXES: bool = true;
-
     fn send(&self, message: ToStage) -> bool {
         Self::send(self, message)
     }
@@ -143,21 +162,15 @@ pub(crate) struct Switches(Arc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
-    hosting: AtomicBool,
     in_room: AtomicBool,
     keyframe: AtomicBool,
+    lends_picture: AtomicBool,
+    mixes_picture: AtomicBool,
+    mixes_sound: AtomicBool,
+    shows_own: AtomicBool,
 }
 
 impl Switches {
-    /// Whether our frames go to our own stage instead of to an encoder: we host.
-    pub(crate) fn hosting(&self) -> bool {
-        self.0.hosting.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_hosting(&self, on: bool) {
-        self.0.hosting.store(on, Ordering::Release);
-    }
-
     /// Whether anybody gets our frames.
     pub(crate) fn in_room(&self) -> bool {
         self.0.in_room.load(Ordering::Acquire)
@@ -165,6 +178,39 @@ impl Switches {
 
     pub(crate) fn set_in_room(&self, on: bool) {
         self.0.in_room.store(on, Ordering::Release);
+    }
+
+    /// Whether our own stage takes our sound as it is: it mixes, be it in the dark.
+    pub(crate) fn mixes_sound(&self) -> bool {
+        self.0.mixes_sound.load(Ordering::Acquire)
+    }
+
+    /// Whether our own stage takes our pictures as they are.
+    pub(crate) fn mixes_picture(&self) -> bool {
+        self.0.mixes_picture.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_mixes(&self, sound: bool, picture: bool) {
+        self.0.mixes_sound.store(sound, Ordering::Release);
+        self.0.mixes_picture.store(picture, Ordering::Release);
+    }
+
+    /// Whether others get our pictures by themselves, not only within the mix that we make:
+    /// we do not host, or somebody prepares to follow us.
+    pub(crate) fn sends_picture(&self) -> bool {
+        let is_needed = !self.0.shows_own.load(Ordering::Acquire)
+            || self.0.lends_picture.load(Ordering::Acquire);
+        is_needed && self.in_room()
+    }
+
+    /// Says whether the mix that everybody gets is ours.
+    pub(crate) fn set_shows_own(&self, on: bool) {
+        self.0.shows_own.store(on, Ordering::Release);
+    }
+
+    /// Says whether who prepares to follow us needs our pictures.
+    pub(crate) fn set_lends_picture(&self, on: bool) {
+        self.0.lends_picture.store(on, Ordering::Release);
     }
 
     /// Whether the next picture has to be a keyframe; asking takes the wish back.

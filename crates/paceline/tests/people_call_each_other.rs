@@ -139,29 +139,19 @@ async fn hosting_can_be_given_up_and_taken_by_another() {
     let mut ada = join(&server, "ada", true).await;
     let mut ben = join(&server, "ben", false).await;
     until_picture(&mut ben).await;
+    // Ben may, and so ada need not any more.
     ben.start_hosting().await;
-    let refused = until(&mut ben, |event| match event {
-        Event::Warning(text) => Some(text),
-        _ => None,
-    })
-    .await;
-    assert!(refused.contains("host"), "{refused}");
+    ben.start_hosting().await;
     ada.stop_hosting().await;
-    let nobody = |event| matches!(event, Event::HostChanged { host: None, .. }).then_some(());
-    until(&mut ada, nobody).await;
-    until(&mut ben, nobody).await;
-    ben.start_hosting().await;
-    ben.start_hosting().await;
     until(&mut ben, |event| matches!(event, Event::HostChanged { us: true, .. }).then_some(()))
         .await;
     let id = ben.peer();
     until(&mut ada, |event| match event {
-        Event::HostChanged { host, us: false } if host == Some(id) => Some(()),
+        Event::HostChanged { host, us: false, .. } if host == Some(id) => Some(()),
         _ => None,
     })
     .await;
     // The picture that ada sees from now on is ben's mix.
-    until(&mut ada, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
     until_picture(&mut ada).await;
     until_picture(&mut ben).await;
     ada.leave().await;

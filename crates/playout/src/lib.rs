@@ -52,25 +52,33 @@
 //! queue does when it runs dry or over; `rate/` how it is kept from that, with
 //! [`Resampler`] and [`Stretcher`] that also stand by themselves; `limiter.rs` why nothing is louder than
 //! full scale; `grid.rs` where a tile lies; `scale.rs` how a picture gets its
-//! size. [`terminal`] stands by itself.
+//! size. Where the host changes, [`MixClock`] has a stage in the dark keep to the media
+//! clock of his, [`Seam`] puts what he made and what we make one after the other, and
+//! [`Crossfade`] is how sound does that. [`terminal`] stands by itself.
 
 mod cadence;
+mod clock;
 mod compose;
 mod config;
+mod crossfade;
 mod grid;
 mod limiter;
 mod output;
 mod rate;
 mod scale;
+mod seam;
 mod sound;
 mod stage;
 pub mod terminal;
 
+pub use clock::MixClock;
 pub use config::{ConfigError, StageConfig};
+pub use crossfade::Crossfade;
 pub use output::{Kind, SourceStats, StageOutput, StageStats, Verdict};
 pub use paceline_types as types;
 pub use paceline_types::PlayoutRate;
 pub use rate::{Resampled, Resampler, Stretcher};
+pub use seam::{Seam, SeamConfig, SeamOutput, SeamStats};
 pub use stage::Stage;
 
 #[cfg(doctest)]

@@ -12,8 +12,8 @@ pub enum StageOutput {
         for_peer: SenderId,
         /// The sound.
         frame: AudioFrame,
-        /// Which 20 ms since the stage began; ones that were skipped count, so
-        /// that `frame.time` is always 960 times this.
+        /// Which 20 ms since the media clock read zero; ones that were skipped count,
+        /// so that `frame.time` is always 960 times this.
         seq_tick: u64,
     },
     /// Who is where in the picture that came just before this.

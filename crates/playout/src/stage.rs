@@ -1,7 +1,7 @@
 //! The stage: everybody's pictures and sound in, one mix out.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paceline_types::{
     AudioFrame, Frequency, MediaTime, MixInfo, MixSource, NtpTime, PlayoutRate, Rect, SenderId,
@@ -9,6 +9,7 @@ use paceline_types::{
 };
 
 use crate::cadence::Cadence;
+use crate::clock;
 use crate::compose::Canvas;
 use crate::grid;
 use crate::limiter::Limiter;
@@ -20,10 +21,10 @@ use crate::{Kind, SourceStats, StageConfig, StageOutput, StageStats, Verdict};
 /// | group | calls |
 /// |---|---|
 /// | input | [`handle_video`](Self::handle_video), [`handle_audio`](Self::handle_audio), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`add_source`](Self::add_source), [`remove_source`](Self::remove_source), [`set_enabled`](Self::set_enabled), [`set_playout_rate`](Self::set_playout_rate) |
+/// | steering | [`add_source`](Self::add_source), [`remove_source`](Self::remove_source), [`set_enabled`](Self::set_enabled), [`set_playout_rate`](Self::set_playout_rate), [`steer`](Self::steer) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
-/// | state | [`stats`](Self::stats), [`source_stats`](Self::source_stats) |
+/// | state | [`media_time`](Self::media_time), [`stats`](Self::stats), [`source_stats`](Self::source_stats) |
 ///
 /// Every 20 ms each source gets the sum of all the others, and at the frame rate
 /// of the config there is a picture of everybody; both also when nobody sends
@@ -36,6 +37,11 @@ use crate::{Kind, SourceStats, StageConfig, StageOutput, StageStats, Verdict};
 /// slow turn of the caller's loop is then still in time.
 ///
 /// Sources are ordered by id, and the same calls give the same bits.
+///
+/// One who is to follow the host runs a stage in the dark, on the media clock of the
+/// host's ([`resume`](Self::resume), [`steer`](Self::steer), with a
+/// [`MixClock`](crate::MixClock)): what it makes has the media times that the host's
+/// have, so that receivers do not see where one ends and the other begins.
 #[derive(Debug)]
 pub struct Stage {
     config: StageConfig,
@@ -85,6 +91,37 @@ impl Stage {
     /// If the config is not [valid](StageConfig::validate).
     #[must_use]
     pub fn new(now: Instant, wall: WallClock, config: StageConfig) -> Self {
+        Self::resume(now, wall, config, MediaTime::new(0, Frequency::AUDIO))
+    }
+
+    /// An empty stage whose media clocks read `at` at `now`: it makes what one that
+    /// began so long ago makes from now on, numbers and media times included. The first
+    /// sound is due within 20 ms, the first picture within one of the frame rate.
+    ///
+    /// Readings of a clock of any frequency are taken. One beyond 100 years counts as
+    /// that, as it can only be made up.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use paceline_playout::types::{Frequency, MediaTime, NtpTime, WallClock};
+    /// use paceline_playout::{Stage, StageConfig};
+    ///
+    /// let now = Instant::now();
+    /// let wall = WallClock::new(now, NtpTime::default());
+    /// let at = MediaTime::new(48_000 + 480, Frequency::AUDIO);
+    /// let stage = Stage::resume(now, wall, StageConfig::default(), at);
+    /// assert_eq!(stage.media_time(now), at);
+    /// // Sound of 1.02 s is next.
+    /// assert_eq!(stage.poll_timeout(), Some(now + Duration::from_millis(10)));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the config is not [valid](StageConfig::validate).
+    #[must_use]
+    pub fn resume(now: Instant, wall: WallClock, config: StageConfig, at: MediaTime) -> Self {
+        let reading = clock::reading(at);
         if let Err(error) = config.validate() {
             panic!("{error}");
         }
@@ -92,8 +129,8 @@ impl Stage {
             wall,
             sources: BTreeMap::new(),
             leaving: Vec::new(),
-            ticks: Cadence::new(now, TICKS_PER_SECOND),
-            pictures: Cadence::new(now, config.rate()),
+            ticks: Cadence::new(now, reading, TICKS_PER_SECOND),
+            pictures: Cadence::new(now, reading, config.rate()),
             canvas: Canvas::new(config.size()),
             regroup: false,
             told: None,
@@ -180,6 +217,29 @@ impl Stage {
         };
         source.sound.set_rate(rate);
         Verdict::Accepted
+    }
+
+    /// Has the media clocks read `at` at `now`, or come nearer to that by 5 ms; returns
+    /// by how much they are off still. No media time is made twice, and none is left
+    /// out: the next tick is due sooner or later than it would have been.
+    ///
+    /// For a stage in the dark. Sound of a source that is queued comes that much nearer to
+    /// its end, or further from it, for which the queue has its own steering; with more at
+    /// once than its cushion everybody would run dry. A stage that is off by seconds is
+    /// better made anew, with [`resume`](Self::resume).
+    pub fn steer(&mut self, now: Instant, at: MediaTime) -> Duration {
+        let (is, should) = (self.ticks.read(now), clock::reading(at));
+        let off = is.abs_diff(should);
+        let by = off.min(MAX_STEER);
+        self.ticks.shift(by, should > is);
+        self.pictures.shift(by, should > is);
+        off - by
+    }
+
+    /// What the media clock reads at `now`, at 48 kHz.
+    #[must_use]
+    pub fn media_time(&self, now: Instant) -> MediaTime {
+        clock::media_time(self.ticks.read(now), Frequency::AUDIO)
     }
 
     /// Takes in a picture of any size; the next picture of the mix shows it. A
@@ -383,6 +443,9 @@ fn until(tick: Instant, now: Instant) -> i64 {
 
 /// Ticks of 20 ms.
 const TICKS_PER_SECOND: u32 = 50;
+
+/// A quarter of the sound that is queued by default: no queue runs dry of it.
+const MAX_STEER: Duration = Duration::from_millis(5);
 
 /// 200 ms: what a receiver's jitter buffer takes in at most.
 const MAX_TICKS_LATE: u64 = 10;

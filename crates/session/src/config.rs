@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use paceline_jitter::{JitterConfig, SyncConfig};
 use paceline_mesh::{MeshConfig, Topology};
+use paceline_migration::MigrationConfig;
 
 /// The bounds of a node, most of them those of the machines it is made of.
 ///
@@ -18,6 +19,10 @@ pub struct SessionConfig {
     pub(crate) jitter: JitterConfig,
     pub(crate) sync: SyncConfig,
     pub(crate) steering: SteeringConfig,
+    pub(crate) migration: MigrationConfig,
+    pub(crate) early: EarlyConfig,
+    pub(crate) links: LinksConfig,
+    pub(crate) quality_interval: Duration,
 }
 
 impl SessionConfig {
@@ -71,13 +76,67 @@ impl SessionConfig {
         self.steering.report_interval = interval;
         self
     }
+
+    /// How the members of a star agree on who hosts. Its defaults are those of
+    /// [`MigrationConfig`]. Nothing else has one host after another.
+    #[must_use]
+    pub fn migration(mut self, config: MigrationConfig) -> Self {
+        self.migration = config;
+        self
+    }
+
+    /// How long a frame of a host we do not know of yet waits for the word that he is it.
+    /// Defaults to 500 ms.
+    ///
+    /// The word comes on another channel than his frames and may be behind them by what one
+    /// path is slower than the other. A frame that has waited for longer is dropped and
+    /// counted: its playout time is over.
+    #[must_use]
+    pub fn max_early_age(mut self, age: Duration) -> Self {
+        self.early.max_age = age;
+        self
+    }
+
+    /// Bytes of such frames, of all who send any, bookkeeping included. Defaults to 1 MiB:
+    /// 500 ms at 16 Mbit/s.
+    ///
+    /// Over it, whoever has most waiting loses his oldest, so that one who makes up epochs
+    /// crowds nobody out.
+    #[must_use]
+    pub fn max_early_bytes(mut self, bytes: usize) -> Self {
+        self.early.max_bytes = bytes;
+        self
+    }
+
+    /// How long a connection is kept that is of no more use, because neither end hosts or
+    /// may follow the host any more. Defaults to 10 s.
+    ///
+    /// Making one takes a second or so; who was next once may be again.
+    #[must_use]
+    pub fn max_idle(mut self, span: Duration) -> Self {
+        self.links.max_idle = span;
+        self
+    }
+
+    /// How often the host and those who may follow him are told what we measured of the
+    /// others. Defaults to 30 s: a host is not changed for anything shorter. Some 36 bytes
+    /// for each whom we are connected to.
+    #[must_use]
+    pub fn quality_interval(mut self, interval: Duration) -> Self {
+        self.quality_interval = interval;
+        self
+    }
 }
 
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
+            early: EarlyConfig { max_age: Duration::from_millis(500), max_bytes: 1 << 20 },
             jitter: JitterConfig::default().max_delay(MAX_DELAY).max_late(MAX_DELAY),
+            links: LinksConfig { max_idle: Duration::from_secs(10) },
             mesh: MeshConfig::default(),
+            migration: MigrationConfig::default(),
+            quality_interval: Duration::from_secs(30),
             steering: SteeringConfig::default(),
             sync: SyncConfig::default(),
         }
@@ -97,4 +156,15 @@ impl Default for SteeringConfig {
     fn default() -> Self {
         Self { keyframe_window: Duration::from_secs(1), report_interval: Duration::from_secs(1) }
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EarlyConfig {
+    pub(crate) max_age: Duration,
+    pub(crate) max_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinksConfig {
+    pub(crate) max_idle: Duration,
 }

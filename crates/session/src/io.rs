@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::event::Event;
 use bytes::Bytes;
-use paceline_framing::Role;
+use paceline_framing::{NatState, Role};
 use paceline_mesh::{self as mesh, Recipients};
+use paceline_migration::{self as migration, MixerState, StageOrder, WitnessReply, WitnessRequest};
 use paceline_types::{
     ConnectionEvent, ConnectionOp, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId,
     PlayoutRate, SenderId, Signal, StreamId, StreamKey,
@@ -20,6 +22,10 @@ pub struct Member {
     pub sender: SenderId,
     /// What he calls himself. Comes from the network: escape it before it is shown.
     pub name: String,
+    /// Whether he may host.
+    pub may_host: bool,
+    /// What the signalling server knows of his place in the network.
+    pub nat: Option<NatState>,
 }
 
 /// What the join reply says.
@@ -36,6 +42,11 @@ pub struct Roster {
     pub host: Option<PeerId>,
     /// Who else is there.
     pub members: Vec<Member>,
+    /// Whether we may host a star.
+    pub may_host: bool,
+    /// In a star: nobody votes on who hosts but the signalling server, because nobody was in
+    /// the room, or nobody who voted is any more.
+    pub genesis: bool,
 }
 
 /// What goes into a session.
@@ -61,7 +72,7 @@ pub enum Input {
     },
     /// The application has something for others (type 148 of `docs/WIRE.md`).
     Data {
-        /// Who gets it.
+        /// Who gets it. In a star all are the host, or, of the host, everybody else.
         to: Recipients,
         /// For the application to tell one use from another.
         channel: u16,
@@ -70,13 +81,23 @@ pub enum Input {
         data: Bytes,
     },
     /// An encoder of ours made a frame. Its sequence number is the encoder's.
+    ///
+    /// In a star our own sound goes to the host and to who stands by, our own picture to the
+    /// host, and to the standby too while a handover is prepared; so a host makes both as
+    /// well. A frame of a mix goes out if we may send it at its media time, and is dropped
+    /// without a word if we may not: a standby mixes in the dark.
     Encoded {
         /// Who gets it; `All` unless it is a mix for one.
         to: Recipients,
         /// The frame.
         frame: EncodedFrame,
     },
-    /// The room has another host, or none.
+    /// Hand over to whoever stands by, if we host a star. [`Event::Retired`] or
+    /// [`Event::HandoverAborted`] tells what came of it, the latter at once if we do not host
+    /// or there is nobody to hand over to.
+    HandOver,
+    /// The signalling server says that the room has another host, or none. In a star it is
+    /// only a hint whom to connect to: who hosts is decided among the members.
     Host {
         /// Who.
         host: Option<PeerId>,
@@ -85,8 +106,11 @@ pub enum Input {
     },
     /// We are in the room.
     Joined(Roster),
-    /// We leave: everybody connected is told.
+    /// We leave: everybody connected is told. Who hosts gives that up with it, and another
+    /// is elected; [`HandOver`](Self::HandOver) before it leaves no gap.
     Leave,
+    /// Whether we may host a star from now on.
+    MayHost(bool),
     /// Somebody came in.
     MemberJoined(Member),
     /// Somebody left.
@@ -95,14 +119,28 @@ pub enum Input {
     NetworkChanged,
     /// Our stage tells what is in its mix.
     MixInfo(MixInfo),
+    /// How our stage stands: as the host's after each frame or so, as a standby's when it is
+    /// asked for.
+    Mixer(MixerState),
+    /// What we know of our own place in the network.
+    Nat(NatState),
     /// A decoder can go on only from a keyframe.
     NeedsKeyframe(StreamKey),
+    /// We stop hosting a star, and somebody is elected at once.
+    Resign,
     /// A peer said something by the signalling road.
     Signal {
         /// Who.
         peer: PeerId,
         /// What.
         signal: Signal,
+    },
+    /// Our stage mixes, and has a keyframe: it could take over.
+    StageReady {
+        /// As [`StageOrder::Prepare`] said.
+        epoch: Epoch,
+        /// Whose media it lacks.
+        missing: Vec<SenderId>,
     },
     /// Nothing but time has passed.
     Timeout,
@@ -113,6 +151,8 @@ pub enum Input {
         /// Whether it is on.
         enabled: bool,
     },
+    /// The witness of a star answers.
+    Witness(WitnessReply),
 }
 
 /// What comes out of a session.
@@ -126,14 +166,35 @@ pub enum Output {
         /// What.
         op: ConnectionOp,
     },
+    /// The same piece of sound came from the host of before and from the next one: the one
+    /// fades into the other.
+    Crossfade {
+        /// Which.
+        stream: StreamKey,
+        /// When it should be heard.
+        due: Instant,
+        /// When the next one's came.
+        arrival: Instant,
+        /// As the host of before has it.
+        old: EncodedFrame,
+        /// As the next one has it.
+        new: EncodedFrame,
+        /// The next one's.
+        epoch: Epoch,
+    },
     /// A frame is due.
     Decode {
-        /// Whose.
+        /// Whose. A mix of a star is nobody's: it has the number [`MIX_SENDER`](crate::MIX_SENDER), whoever
+        /// hosts, and is one stream for the whole call.
         stream: StreamKey,
         /// When it should be heard or seen.
         due: Instant,
         /// The frame.
         frame: EncodedFrame,
+        /// Of which host, if it is of a mix.
+        epoch: Option<Epoch>,
+        /// When it came: what a standby follows the host's media clock by.
+        arrival: Instant,
     },
     /// The owner wants to know.
     Event(Event),
@@ -151,12 +212,19 @@ pub enum Output {
         /// Which.
         rate: PlayoutRate,
     },
-    /// We are something else now.
+    /// How long a packet takes from the host of a star to us at least: half of the shortest
+    /// round trip of late, for who follows his media clock. With another host, nothing if
+    /// none was measured, and then about once
+    /// a second.
+    OneWay(Duration),
+    /// We are something else now, or somebody else hosts.
     Role {
-        /// What.
+        /// What we are.
         role: Role,
         /// Under which epoch.
         epoch: Epoch,
+        /// Who hosts; `None`: nobody that we know of.
+        host: Option<PeerId>,
     },
     /// The other end has to be told something, by the signalling road.
     Signal {
@@ -165,6 +233,8 @@ pub enum Output {
         /// What.
         signal: Signal,
     },
+    /// Our stage has to do something else.
+    Stage(StageOrder),
     /// An encoder of ours has to change.
     Steer {
         /// Which.
@@ -179,116 +249,33 @@ pub enum Output {
         /// The message.
         bytes: Bytes,
     },
-}
-
-/// What the owner of a session is told.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Much waits for somebody: more than his queue's high watermark.
-    Congested {
-        /// For whom.
-        peer: PeerId,
-    },
-    /// A connection is up.
-    Connected {
-        /// To whom.
-        peer: PeerId,
-        /// His number.
-        sender: SenderId,
-    },
-    /// Somebody's application has something for ours.
-    Data {
-        /// Who, by the connection it came on.
-        peer: PeerId,
-        /// His number.
-        sender: SenderId,
-        /// For the application to tell one use from another.
-        channel: u16,
-        /// As his application gave them.
-        data: Bytes,
-    },
-    /// A connection is down.
-    Disconnected {
-        /// To whom.
-        peer: PeerId,
-        /// His number.
-        sender: SenderId,
-        /// For a log and a person.
-        reason: String,
-        /// It is being made again: [`Connected`](Self::Connected) may follow.
-        again: bool,
-    },
-    /// Little waits any more for somebody who was congested.
-    Drained {
-        /// For whom.
-        peer: PeerId,
-    },
-    /// The room has another host, or none.
-    HostChanged {
-        /// Who.
-        host: Option<PeerId>,
-    },
-    /// Somebody is in the room.
-    MemberJoined {
-        /// Who.
-        peer: PeerId,
-        /// His number.
-        sender: SenderId,
-        /// What he calls himself.
-        name: String,
-    },
-    /// Somebody has left the room.
-    MemberLeft {
-        /// Who.
-        peer: PeerId,
-        /// His number.
-        sender: SenderId,
-        /// What he called himself.
-        name: String,
-    },
-    /// The host tells what is in the mix.
-    MixInfo(MixInfo),
-    /// The path to somebody is lost, and one is looked for; what is sent waits.
-    Reconnecting {
-        /// To whom.
-        peer: PeerId,
-    },
-    /// There is a path to him again, and nothing was lost.
-    Reconnected {
-        /// To whom.
-        peer: PeerId,
-    },
-    /// Somebody cannot be connected to because there is no place left.
-    Refused {
-        /// Who.
-        peer: PeerId,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// Somebody switched a stream of his on or off.
-    TrackState {
-        /// Whose, and which.
-        stream: StreamKey,
-        /// Whether it is on.
-        enabled: bool,
-    },
+    /// Besides the host of a star, another needs our own picture for now, or none does any
+    /// more: who hosts has to encode it as well as mix it.
+    VideoAlsoTo(Option<PeerId>),
+    /// Something for the witness of a star.
+    Witness(WitnessRequest),
 }
 
 /// Why [`Session::poll_timeout`](crate::Session::poll_timeout) wants to be woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// What came too early has waited for long enough.
+    Early,
     /// A keyframe request had to wait and is due.
     Keyframe,
+    /// A connection is of no more use, or is to be made again.
+    Link,
     /// The mesh has something to do.
     Mesh(mesh::Reason),
+    /// Who hosts is to be looked at.
+    Migration(migration::Reason),
     /// A frame is due.
     Playout,
+    /// What we measured of others is to be told.
+    Quality,
     /// Receivers' reports are due.
     Report,
-    /// The members are to be told who is in the room.
-    Roster,
 }
 
 /// What a receiver last reported of a stream of ours, with the path to him.
@@ -305,15 +292,25 @@ pub struct PathReport {
 /// Counts since the session was made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct SessionStats {
-    /// Packets of an epoch before ours.
+    /// Packets of an epoch before ours. Not those accepted in the window of a handover.
     pub stale_epoch: u64,
     /// Packets that their sender's role does not allow.
     pub wrong_role: u64,
-    /// Packets of application data that were too large, or for a channel that is taken.
+    /// Frames of a mix, and what tells of one, that came before the word that its sender
+    /// hosts, and waited for it.
+    pub early: u64,
+    /// Those of them that it did not come for, or that had no room.
+    pub early_dropped: u64,
+    /// Packets of application data that were too large, or for a channel that is taken, or
+    /// for all of a star in which nobody hosts.
     pub refused_data: u64,
-    /// Control packets that nothing here uses yet.
+    /// Control packets that nothing here uses yet, and media of members for a mix that we do
+    /// not make.
     pub unused: u64,
     /// Packets about streams that nobody defined, that we do not make, or of the
     /// wrong kind.
     pub unknown_stream: u64,
 }
+
+/// Whose the mix of a star is, whoever hosts. The signalling server gives numbers from 1.
+pub const MIX_SENDER: SenderId = crate::receive::MIX;

@@ -21,6 +21,8 @@ struct Keyframes {
     /// When the last one was made, and the one before it.
     last: Option<Instant>,
     before: Option<Instant>,
+    /// When one was made room for last.
+    forced: Option<Instant>,
 }
 
 impl Steering {
@@ -33,11 +35,23 @@ impl Steering {
         self.streams.entry(stream).or_default().wanted = true;
     }
 
+    /// A handover needs one at once, whatever was made of late: once in a window, beyond
+    /// that it is a request like any other.
+    pub(crate) fn handle_handover(&mut self, now: Instant, stream: StreamId) {
+        let keyframes = self.streams.entry(stream).or_default();
+        let window = self.window;
+        let is_free = |at: Instant| now.saturating_duration_since(at) >= window;
+        if keyframes.forced.is_none_or(is_free) {
+            *keyframes = Keyframes { forced: Some(now), ..Keyframes::default() };
+        }
+        keyframes.wanted = true;
+    }
+
     /// A keyframe goes out, to everybody who wanted one until now.
     pub(crate) fn handle_keyframe(&mut self, now: Instant, stream: StreamId) {
         let keyframes = self.streams.entry(stream).or_default();
-        let before = keyframes.last;
-        *keyframes = Keyframes { wanted: false, asked: None, last: Some(now), before };
+        let &mut Keyframes { last: before, forced, .. } = keyframes;
+        *keyframes = Keyframes { wanted: false, asked: None, last: Some(now), before, forced };
     }
 
     /// Takes what an encoder is to do now.
@@ -107,6 +121,27 @@ mod tests {
         assert_eq!(steering.poll_timeout(), None);
         steering.handle_request(StreamId::VIDEO);
         assert!(steering.poll_target(start + ms(34)).is_some());
+    }
+
+    #[test]
+    fn a_handover_has_its_keyframe_at_once_and_a_thousand_have_two_in_a_second() {
+        let start = Instant::now();
+        let mut steering = Steering::new(WINDOW);
+        for at in 0..2 {
+            steering.handle_keyframe(start + ms(at), StreamId::VIDEO);
+        }
+        let mut keyframes = 0;
+        for at in 2..1_000 {
+            let now = start + ms(at);
+            steering.handle_handover(now, StreamId::VIDEO);
+            while steering.poll_target(now).is_some() {
+                keyframes += 1;
+                assert!(at > 2 || keyframes == 1, "it had to wait");
+                steering.handle_keyframe(now, StreamId::VIDEO);
+            }
+            assert!(keyframes > 0, "it had to wait");
+        }
+        assert_eq!(keyframes, 2);
     }
 
     #[test]

@@ -17,7 +17,13 @@ fn peer(n: u8) -> PeerId {
 }
 
 fn member(n: u8) -> Member {
-    Member { peer: peer(n), sender: SenderId::new(n.into()), name: format!("viewer {n}") }
+    Member {
+        peer: peer(n),
+        sender: SenderId::new(n.into()),
+        name: format!("viewer {n}"),
+        may_host: true,
+        nat: None,
+    }
 }
 
 /// One way of the network between any two.
@@ -67,6 +73,8 @@ impl Broadcast {
             epoch: Epoch::new(1, 0),
             host: Some(peer(HOST)),
             members: others.into_iter().map(member).collect(),
+            may_host: true,
+            genesis: true,
         };
         self.input(n, Input::Joined(roster));
     }

@@ -28,7 +28,13 @@ fn sender(n: u8) -> SenderId {
 }
 
 fn member(n: u8) -> Member {
-    Member { peer: peer(n), sender: sender(n), name: format!("member {n}") }
+    Member {
+        peer: peer(n),
+        sender: sender(n),
+        name: format!("member {n}"),
+        may_host: true,
+        nat: None,
+    }
 }
 
 /// The nodes by number from 1; one that has left is `None`.
@@ -64,6 +70,8 @@ impl Room {
             epoch: Epoch::new(5, 0),
             host: Some(peer(1)),
             members: there.iter().map(|&n| member(n)).collect(),
+            may_host: true,
+            genesis: true,
         };
         for &other in &there {
             self.input(other, Input::MemberJoined(member(n)));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use paceline_migration::{Lease, VoteRequest, WitnessReply, WitnessRequest};
 use paceline_types::{PeerId, Signal};
 use serde_json::{Value, json};
 
@@ -10,7 +11,9 @@ use crate::event::{ClientError, ClientEvent, ClientOutput};
 use crate::limits::{MAX_FRAME, MAX_REPLY};
 use crate::message::{Capabilities, PROTOCOL, check_signal};
 use crate::rpc::{self, Message, RpcError};
-use crate::wire::{self, BadParams, Entry, From, Hosting, Left, Uuid, Welcome};
+use crate::wire::{
+    self, AskLease, AskVote, BadParams, Entry, From, Hosting, Left, TookLease, Uuid, Voted, Welcome,
+};
 
 /// Who joins.
 #[derive(Clone, Debug)]
@@ -42,7 +45,9 @@ enum Pending {
     Announce,
     Disconnect,
     Host,
+    Lease(Lease),
     Signal { to: PeerId },
+    Vote(VoteRequest),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +65,7 @@ enum Phase {
 /// | group | calls |
 /// |---|---|
 /// | input | [`handle_open`](Self::handle_open), [`handle_text`](Self::handle_text) |
-/// | commands | [`send`](Self::send), [`set_hosting`](Self::set_hosting), [`leave`](Self::leave) |
+/// | commands | [`send`](Self::send), [`set_hosting`](Self::set_hosting), [`witness`](Self::witness), [`leave`](Self::leave) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 ///
 /// Nothing here depends on time: the server keeps the timeouts, and a lost
@@ -145,7 +150,7 @@ impl Client {
         self.request(Pending::Signal { to }, text);
     }
 
-    /// Asks to be the host, or gives it up. [`ClientEvent::Host`] or
+    /// Asks to be the host of a room without elections, or gives it up. [`ClientEvent::Host`] or
     /// [`ClientEvent::HostRefused`] tells what came of it; asking for what is
     /// already so brings neither.
     pub fn set_hosting(&mut self, host: bool) {
@@ -155,6 +160,27 @@ impl Client {
         } else {
             let RpcError { code, message, .. } = not_joined();
             self.event(ClientEvent::HostRefused { code, message });
+        }
+    }
+
+    /// Asks the witness for its vote, or tells it that we host.
+    /// [`ClientEvent::Witness`] brings the answer; none that a connection which ends has
+    /// taken along. What the server refuses to hear, as what is asked outside a room, is not
+    /// granted.
+    pub fn witness(&mut self, request: WitnessRequest) {
+        let (pending, method, params) = match request {
+            WitnessRequest::Lease { lease, electors } => {
+                (Pending::Lease(lease), wire::LEASE, AskLease::emit(&lease, &electors))
+            }
+            WitnessRequest::Vote(request) => {
+                (Pending::Vote(request), wire::VOTE, AskVote::emit(&request))
+            }
+        };
+        if self.phase == Phase::Joined {
+            let text = self.compose(method, &params);
+            self.request(pending, text);
+        } else {
+            self.outputs.extend(denied(pending).map(ClientOutput::Event));
         }
     }
 
@@ -230,6 +256,22 @@ impl Client {
             (Pending::Signal { to }, Err(RpcError { code, message, .. })) => {
                 self.event(ClientEvent::SendFailed { to, code, message });
             }
+            (Pending::Lease(asked), Ok(result)) => {
+                let reply = wire::read(Some(&result))
+                    .and_then(|took: TookLease| took.check(asked))
+                    .map_err(blame(wire::LEASE))?;
+                let (lease, granted) = reply;
+                self.event(ClientEvent::Witness(WitnessReply::Lease { lease, granted }));
+            }
+            (Pending::Vote(asked), Ok(result)) => {
+                let vote = wire::read(Some(&result))
+                    .and_then(|voted: Voted| voted.check(asked))
+                    .map_err(blame(wire::VOTE))?;
+                self.event(ClientEvent::Witness(WitnessReply::Vote(vote)));
+            }
+            (Pending::Lease(_) | Pending::Vote(_), Err(_)) => {
+                self.outputs.extend(denied(pending).map(ClientOutput::Event));
+            }
             // A change of the host is told to all, so to us as well.
             (Pending::Host | Pending::Signal { .. }, Ok(_)) | (Pending::Disconnect, _) => {}
         }
@@ -303,6 +345,18 @@ impl Client {
 
 fn blame(method: &'static str) -> impl Fn(BadParams) -> ClientError {
     move |BadParams(why)| ClientError::BadParams { method, why }
+}
+
+/// What a request to the witness comes to when the server does not hear it.
+fn denied(pending: Pending) -> Option<ClientEvent> {
+    let reply = match pending {
+        Pending::Lease(lease) => WitnessReply::Lease { lease, granted: false },
+        Pending::Vote(request) => WitnessReply::Vote(wire::answer(request, false)),
+        Pending::Announce | Pending::Disconnect | Pending::Host | Pending::Signal { .. } => {
+            return None;
+        }
+    };
+    Some(ClientEvent::Witness(reply))
 }
 
 fn not_joined() -> RpcError {

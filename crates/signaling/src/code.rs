@@ -28,5 +28,9 @@ pub const UNSUPPORTED_PROTOCOL: i64 = -32004;
 pub const UNKNOWN_PEER: i64 = -32005;
 /// Somebody else hosts the room.
 pub const HOST_TAKEN: i64 = -32006;
-/// A bound on nesting, batches, candidates or sizes is exceeded.
+/// A bound on nesting, batches, candidates, sizes or rates is exceeded.
 pub const OVER_LIMIT: i64 = -32007;
+/// Who hosts is decided by votes: ask by `witness.vote`.
+pub const ELECTED: i64 = -32008;
+/// A vote is asked for on behalf of somebody else.
+pub const NOT_CANDIDATE: i64 = -32009;

@@ -18,6 +18,7 @@ pub struct RoomsConfig {
     pub(crate) max_connections: usize,
     pub(crate) max_members: usize,
     pub(crate) pong_timeout: Duration,
+    pub(crate) witness_rate: u32,
 }
 
 impl RoomsConfig {
@@ -72,6 +73,18 @@ impl RoomsConfig {
         self.pong_timeout = pong_timeout;
         self
     }
+
+    /// Calls to the witness that a member has in a second, and at once. Defaults to 50: a
+    /// host renews some 13 times a second, a candidate asks some 20 times.
+    ///
+    /// More are refused. Lower than what a host sends, and its lease runs out; a call costs
+    /// the server about what any other small message does. 0 refuses all: there is no
+    /// witness then.
+    #[must_use]
+    pub const fn witness_rate(mut self, calls_per_second: u32) -> Self {
+        self.witness_rate = calls_per_second;
+        self
+    }
 }
 
 impl Default for RoomsConfig {
@@ -82,6 +95,7 @@ impl Default for RoomsConfig {
             max_connections: 1_024,
             max_members: 32,
             pong_timeout: Duration::from_secs(10),
+            witness_rate: 50,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use paceline_migration::WitnessReply;
 use paceline_types::{Epoch, PeerId, Signal};
 
 use crate::limits::MAX_REPLY;
@@ -70,6 +71,9 @@ pub enum ClientEvent {
         /// What it says.
         signal: Signal,
     },
+    /// The witness answers [`Client::witness`](crate::Client::witness), or the server would
+    /// not let it: then it is not granted.
+    Witness(WitnessReply),
 }
 
 /// A text from the server that is not what the protocol has there.

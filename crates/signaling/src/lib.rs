@@ -2,7 +2,8 @@
 //!
 //! A peer announces itself in a room, learns who else is there and who hosts,
 //! and passes offers, answers and candidates to one of them at a time. The
-//! server says who sent what; rooms know nothing of each other.
+//! server says who sent what; rooms know nothing of each other. Each room is also the
+//! witness of its elections: a voter that is always there.
 //!
 //! [`Client`] and [`Rooms`] are the two ends as machines: no socket, no clock, no
 //! task. Text goes in and comes out, every limit is in [`limits`] and
@@ -41,10 +42,12 @@
 //!
 //! # Where to start reading
 //!
-//! [`Rooms`] has the server's rules, with one room in `room.rs`; [`Client`] the
+//! [`Rooms`] has the server's rules, with one room in `room.rs` and its vote in
+//! `witness.rs`; [`Client`] the
 //! other side; `rpc.rs` JSON-RPC, which knows nothing of rooms.
 //! `docs/SIGNALING.md` lists the methods.
 
+mod allowance;
 mod client;
 pub mod code;
 mod config;
@@ -55,6 +58,7 @@ pub mod limits;
 #[cfg(feature = "server")]
 mod listener;
 mod message;
+mod nat;
 mod output;
 mod room;
 mod rooms;
@@ -66,6 +70,7 @@ mod socket;
 #[cfg(feature = "client")]
 mod url;
 mod wire;
+mod witness;
 
 pub use client::{Client, ClientConfig};
 pub use config::RoomsConfig;
@@ -73,7 +78,10 @@ pub use config::RoomsConfig;
 pub use connection::{ConnectError, Connection};
 pub use event::{ClientError, ClientEvent, ClientOutput};
 pub use message::{Capabilities, Joined, Member, PROTOCOL};
+pub use nat::Nat;
 pub use output::{CloseReason, ConnId, RoomsOutput, RoomsStats};
+pub use paceline_framing as framing;
+pub use paceline_migration::{Lease, Vote, VoteRequest, WitnessReply, WitnessRequest};
 pub use paceline_types as types;
 pub use paceline_types::Signal;
 pub use rooms::Rooms;

@@ -7,8 +7,8 @@ use std::fmt;
 /// Bytes of one WebSocket message to a server, or from one client by way of it to another:
 /// 64 KiB, twice the largest session description.
 pub const MAX_FRAME: usize = 64 << 10;
-/// Bytes of one WebSocket message to a client: 128 KiB, what a join reply may take.
-pub const MAX_REPLY: usize = 128 << 10;
+/// Bytes of one WebSocket message to a client: 160 KiB, what a join reply may take.
+pub const MAX_REPLY: usize = 160 << 10;
 /// How deep arrays and objects may nest. The protocol itself needs seven,
 /// for a join reply within a batch.
 pub const MAX_DEPTH: usize = 16;
@@ -37,6 +37,12 @@ pub const MAX_CODEC: usize = 32;
 /// The most members a room can be configured for: the join reply has to fit
 /// [`MAX_REPLY`] when every member uses all that the other limits allow.
 pub const MAX_MEMBERS: usize = 128;
+
+/// Members that can vote on who hosts: as many as a call has (`MigrationConfig::max_members`).
+pub const MAX_ELECTORS: usize = 32;
+/// The longest lease in µs: 5 s, some ten times what it is by default. For so long a host
+/// that is gone can keep the witness from voting.
+pub const MAX_LEASE: u32 = 5_000_000;
 
 /// A bound that a text breaks: its name, its number, and the sentence to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,6 +94,16 @@ pub(crate) fn check_candidate(candidate: &str, mid: &str, ufrag: &str) -> Result
     ensure(one_line(mid, MAX_MID), "mid", MAX_MID, why)?;
     let why = "a username fragment is a token without control characters";
     ensure(one_line(ufrag, MAX_UFRAG), "ufrag", MAX_UFRAG, why)
+}
+
+pub(crate) fn check_lease(length: u32, electors: usize) -> Result<(), Broken> {
+    check_length(length)?;
+    ensure(electors <= MAX_ELECTORS, "electors", MAX_ELECTORS, "too many vote")
+}
+
+/// What a lease may be, and a vote that is one.
+pub(crate) fn check_length(length: u32) -> Result<(), Broken> {
+    ensure(length <= MAX_LEASE, "length_us", MAX_LEASE as usize, "the lease is too long")
 }
 
 fn ensure(holds: bool, bound: &'static str, limit: usize, why: &'static str) -> Result<(), Broken> {

@@ -4,9 +4,13 @@ use paceline_types::{Epoch, PeerId, SenderId, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, Broken};
+use crate::nat::Nat;
 
 /// The version of the protocol that `peer.announce` names.
-pub const PROTOCOL: u32 = 1;
+///
+/// 2: rooms have a witness. A host that counts on one must not be let in where there is
+/// none, and fence itself every half second.
+pub const PROTOCOL: u32 = 2;
 
 /// What a member says it can do. Nobody checks that it is true.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -15,8 +19,12 @@ pub struct Capabilities {
     pub video: Vec<String>,
     /// Audio codecs it can receive, the preferred first, as `"opus"`.
     pub audio: Vec<String>,
-    /// It wants to host; it becomes the host if there is none when it joins.
+    /// It may host; it becomes the host if there is none when it joins, and nobody who
+    /// votes on that.
     pub host: bool,
+    /// What it knows of its place in the network, if it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<Nat>,
 }
 
 impl Capabilities {
@@ -57,10 +65,14 @@ pub struct Joined {
     pub session: [u8; 16],
     /// The number this peer has in the room.
     pub sender: SenderId,
-    /// Raised by one term at each change of the host.
+    /// Since when that is so. Later at each change of the host.
     pub epoch: Epoch,
-    /// Who hosts; this peer itself if it offered to and nobody else did.
+    /// Who hosts, as far as the server was told; this peer itself if it may and nobody else
+    /// did.
     pub host: Option<PeerId>,
+    /// Nobody votes on who hosts but the witness: nobody was here before, or nobody who
+    /// voted is any more.
+    pub genesis: bool,
     /// Everybody else in the room.
     pub members: Vec<Member>,
 }

@@ -103,6 +103,10 @@ pub struct RoomsStats {
     pub rooms: usize,
     /// Peers that joined a room. Refused announces are not counted.
     pub joined: u64,
+    /// Leases that a witness took, renewals included.
+    pub leases: u64,
+    /// Votes that a witness gave; prevotes are not counted.
+    pub votes: u64,
     /// Offers, answers and candidates that were passed on; one that its receiver
     /// was too slow to take is counted all the same.
     pub forwarded: u64,

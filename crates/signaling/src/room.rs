@@ -1,7 +1,9 @@
 //! One room: its members, its host, and what each may send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use paceline_migration::{Lease, RosterId, VoteRequest};
 use paceline_types::{Epoch, PeerId, SenderId, Signal};
 
 use crate::code;
@@ -10,6 +12,7 @@ use crate::message::{Joined, Member};
 use crate::output::ConnId;
 use crate::rpc::RpcError;
 use crate::wire::Announce;
+use crate::witness::{GENESIS_LEASE, Witness};
 
 /// A member and how to reach it.
 #[derive(Debug)]
@@ -28,16 +31,18 @@ pub(crate) struct Room {
     last_sender: u32,
     pub(crate) epoch: Epoch,
     pub(crate) host: Option<PeerId>,
+    witness: Witness,
     seats: BTreeMap<PeerId, Seat>,
 }
 
 impl Room {
-    pub(crate) const fn new(session: [u8; 16]) -> Self {
+    pub(crate) fn new(session: [u8; 16]) -> Self {
         Self {
             session,
             last_sender: 0,
             epoch: Epoch::new(0, 0),
             host: None,
+            witness: Witness::default(),
             seats: BTreeMap::new(),
         }
     }
@@ -55,9 +60,10 @@ impl Room {
         self.seats.get(&peer).map(|seat| &seat.member)
     }
 
-    /// Seats a peer, as the host if it wants to and there is none.
+    /// Seats a peer, as the host if it may, there is none, and nobody votes who is here.
     pub(crate) fn join(
         &mut self,
+        now: Instant,
         conn: ConnId,
         announce: Announce,
         max_members: usize,
@@ -80,32 +86,62 @@ impl Room {
         let sender = SenderId::new(sender);
         let members = self.seats.values().map(|seat| seat.member.clone()).collect();
         let Announce { name, capabilities, .. } = announce;
-        if capabilities.host && self.host.is_none() {
-            self.change_host(Some(peer));
+        let genesis = self.witness.is_genesis();
+        if genesis && capabilities.host && self.host.is_none() {
+            self.appoint(now, peer, sender, GENESIS_LEASE);
         }
         let member = Member { peer, sender, name, capabilities };
         self.seats.insert(peer, Seat { conn, member, candidates: BTreeMap::new() });
-        Ok(Joined { session: self.session, sender, epoch: self.epoch, host: self.host, members })
+        let Self { session, host, .. } = *self;
+        // While nobody hosts, a promise to somebody who failed counts too: who asks for that
+        // epoch again does so in vain.
+        let promised = if host.is_none() { self.witness.promised() } else { self.epoch };
+        let epoch = self.epoch.max(promised);
+        Ok(Joined { session, sender, epoch, host, genesis, members })
     }
 
-    /// Frees the seat of `peer` and tells whether the room lost its host.
-    pub(crate) fn leave(&mut self, peer: PeerId) -> bool {
-        self.seats.remove(&peer);
+    /// Frees the seat of `peer`, who said so himself or was lost, and tells whether the room
+    /// lost its host.
+    pub(crate) fn leave(&mut self, peer: PeerId, said_so: bool) -> bool {
+        let Some(Seat { member: Member { sender, .. }, .. }) = self.seats.remove(&peer) else {
+            return false;
+        };
         for seat in self.seats.values_mut() {
             seat.candidates.remove(&peer);
         }
+        let left = self.seats.values().map(|seat| seat.member.sender);
+        self.witness.leave(sender, said_so, left);
         let hosted = self.host == Some(peer);
         if hosted {
-            self.change_host(None);
+            self.lose_host();
         }
         hosted
     }
 
     /// Claims hosting or gives it up, and tells whether that changed anything.
-    pub(crate) fn set_host(&mut self, peer: PeerId, host: bool) -> Result<bool, RpcError> {
+    pub(crate) fn set_host(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        host: bool,
+    ) -> Result<bool, RpcError> {
+        if self.witness.is_by_lease() {
+            let why = "who hosts this room is decided by votes: send witness.vote";
+            return Err(RpcError::new(code::ELECTED, why));
+        }
+        let sender = self.sender(peer)?;
         match (self.host, host) {
-            (None, true) => self.change_host(Some(peer)),
-            (Some(current), false) if current == peer => self.change_host(None),
+            (None, true) => {
+                // No hold: whoever claims hosts until he gives it up or goes.
+                if !self.appoint(now, peer, sender, Duration::ZERO) {
+                    let why = "the time of the host before is not over: ask again in a second";
+                    return Err(RpcError::new(code::HOST_TAKEN, why).bound("hosts", 1));
+                }
+            }
+            (Some(current), false) if current == peer => {
+                self.witness.release(self.epoch, sender);
+                self.lose_host();
+            }
             (Some(current), true) if current != peer => {
                 let why = format!("peer {current} hosts: it has to give that up first");
                 return Err(RpcError::new(code::HOST_TAKEN, why).bound("hosts", 1));
@@ -113,6 +149,56 @@ impl Room {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Takes a lease, or that it is given up if it has no length. Tells whether it was
+    /// granted, and whether the host changed by it.
+    pub(crate) fn take_lease(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        lease: &Lease,
+        electors: BTreeSet<SenderId>,
+    ) -> Result<(bool, bool), RpcError> {
+        let sender = self.sender(peer)?;
+        if lease.length == 0 {
+            return Ok((self.witness.release(lease.epoch, sender), false));
+        }
+        let granted = self.may_elect(peer, lease.epoch)
+            && self.witness.take_lease(
+                now,
+                sender,
+                lease,
+                electors,
+                SenderId::new(self.last_sender),
+            );
+        let changed = granted && (self.host, self.epoch) != (Some(peer), lease.epoch);
+        if changed {
+            (self.host, self.epoch) = (Some(peer), lease.epoch);
+        }
+        Ok((granted, changed))
+    }
+
+    /// Votes on `peer`, or says whether it would. With the epoch asked for; when refused,
+    /// with the newest that was promised if that is later, for him to ask for one after it.
+    pub(crate) fn vote(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        request: &VoteRequest,
+    ) -> Result<(bool, Epoch), RpcError> {
+        if request.candidate != self.sender(peer)? {
+            let why = "the candidate is not who asks: each asks for himself";
+            return Err(RpcError::new(code::NOT_CANDIDATE, why));
+        }
+        let granted = self.may_elect(peer, request.epoch) && self.witness.vote(now, request);
+        let promised = self.witness.promised().max(self.epoch);
+        Ok((granted, if granted { request.epoch } else { promised.max(request.epoch) }))
+    }
+
+    /// The newest roster that was in a lease.
+    pub(crate) const fn roster(&self) -> RosterId {
+        self.witness.roster()
     }
 
     /// The connection that a signal goes to, if `from` may send it.
@@ -153,8 +239,34 @@ impl Room {
         Ok(conn)
     }
 
-    fn change_host(&mut self, host: Option<PeerId>) {
-        self.host = host;
-        self.epoch = Epoch::new(self.epoch.term() + 1, 0);
+    fn sender(&self, peer: PeerId) -> Result<SenderId, RpcError> {
+        let seat = self.seats.get(&peer);
+        let missing = || RpcError::new(code::INTERNAL_ERROR, "the caller has no seat");
+        seat.map(|seat| seat.member.sender).ok_or_else(missing)
+    }
+
+    /// Whether `peer` may ask the witness for `epoch`. The place of a host without a lease,
+    /// as the publisher of a broadcast is, is not up for election while he is here.
+    fn may_elect(&self, peer: PeerId, epoch: Epoch) -> bool {
+        let is_open = self.witness.is_by_lease() || self.host.is_none_or(|host| host == peer);
+        is_open && epoch >= self.epoch
+    }
+
+    /// Makes `peer` the host without a vote, unless another's lease has not run out.
+    fn appoint(&mut self, now: Instant, peer: PeerId, sender: SenderId, hold: Duration) -> bool {
+        let epoch = self.witness.appoint(now, self.epoch, sender, hold);
+        if let Some(epoch) = epoch {
+            (self.host, self.epoch) = (Some(peer), epoch);
+        }
+        epoch.is_some()
+    }
+
+    /// Nobody hosts any more. Where hosts are elected, the epoch is for members to raise.
+    fn lose_host(&mut self) {
+        self.host = None;
+        let next = self.epoch.term() + 1;
+        if !self.witness.is_by_lease() && next >> 48 == 0 {
+            self.epoch = Epoch::new(next, 0);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The server: every room, without a socket.
 
+mod witness;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -7,6 +9,7 @@ use paceline_types::PeerId;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
+use crate::allowance::Allowance;
 use crate::code;
 use crate::config::RoomsConfig;
 use crate::limits::{self, MAX_FRAME};
@@ -23,6 +26,7 @@ struct Conn {
     opened: Instant,
     heard: Instant,
     pinged: Option<Instant>,
+    witness: Allowance,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,9 +95,15 @@ impl Rooms {
             self.outputs.push_back(RoomsOutput::Close { conn, reason });
             return;
         }
-        let room = room.to_owned();
-        let phase = Phase::Announcing;
-        self.conns.insert(conn, Conn { room, phase, opened: now, heard: now, pinged: None });
+        let state = Conn {
+            room: room.to_owned(),
+            phase: Phase::Announcing,
+            opened: now,
+            heard: now,
+            pinged: None,
+            witness: Allowance::default(),
+        };
+        self.conns.insert(conn, state);
     }
 
     /// Takes in a text message. One from a connection that is not open is ignored.
@@ -106,9 +116,10 @@ impl Rooms {
             self.close(conn, CloseReason::FrameTooLong);
             return;
         }
-        let reply = rpc::dispatch(text, |message| self.answer(conn, message)).unwrap_or_else(|e| {
+        let reply = rpc::dispatch(text, |message| self.answer(now, conn, message));
+        let reply = reply.unwrap_or_else(|error| {
             self.stats.refused += 1;
-            Some(rpc::reply(Value::Null, Err(e)))
+            Some(rpc::reply(Value::Null, Err(error)))
         });
         if let Some(reply) = reply {
             self.send(conn, reply.to_string());
@@ -128,7 +139,7 @@ impl Rooms {
 
     /// Takes in that a connection is gone. Doing so twice does nothing.
     pub fn handle_close(&mut self, _now: Instant, conn: ConnId) {
-        self.unseat(conn, "the connection was lost");
+        self.unseat(conn, "the connection was lost", false);
         self.conns.remove(&conn);
     }
 
@@ -176,7 +187,7 @@ impl Rooms {
         }
     }
 
-    fn answer(&mut self, conn: ConnId, message: Message) -> Option<Value> {
+    fn answer(&mut self, now: Instant, conn: ConnId, message: Message) -> Option<Value> {
         let (id, outcome) = match message {
             // Nothing was asked, so nothing was answered; an error sent back could
             // go to and fro for ever.
@@ -186,7 +197,7 @@ impl Rooms {
                 (Some(id), Err(RpcError::new(code::INVALID_REQUEST, why)))
             }
             Message::Request { id, method, params } => {
-                let outcome = self.call(conn, &method, params.as_ref());
+                let outcome = self.call(now, conn, &method, params.as_ref());
                 (id, outcome)
             }
         };
@@ -199,25 +210,33 @@ impl Rooms {
 
     fn call(
         &mut self,
+        now: Instant,
         conn: ConnId,
         method: &str,
         params: Option<&Value>,
     ) -> Result<Value, RpcError> {
         match method {
-            wire::ANNOUNCE => self.announce(conn, wire::read(params)?),
+            wire::ANNOUNCE => self.announce(now, conn, wire::read(params)?),
             wire::DISCONNECT => {
                 let _: serde_json::Map<String, Value> = wire::read(params)?;
                 self.seat(conn)?;
-                self.unseat(conn, "left");
+                self.unseat(conn, "left", true);
                 Ok(json!({}))
             }
-            wire::HOST => self.set_host(conn, &wire::read(params)?),
+            wire::HOST => self.set_host(now, conn, &wire::read(params)?),
+            wire::LEASE => self.take_lease(now, conn, params),
+            wire::VOTE => self.vote(now, conn, params),
             method if wire::is_signal(method) => self.forward(conn, method, params),
             _ => Err(RpcError::method_not_found()),
         }
     }
 
-    fn announce(&mut self, conn: ConnId, announce: Announce) -> Result<Value, RpcError> {
+    fn announce(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        announce: Announce,
+    ) -> Result<Value, RpcError> {
         limits::check_name(&announce.name)?;
         announce.capabilities.check()?;
         if announce.protocol != PROTOCOL {
@@ -239,24 +258,30 @@ impl Rooms {
             Room::new(PeerId::from_random(bytes.to_be_bytes()).to_bytes())
         });
         let epoch = room.epoch;
-        let joined = room.join(conn, announce, self.config.max_members)?;
+        let joined = room.join(now, conn, announce, self.config.max_members)?;
         let newcomer = room.member(peer).map(Entry::emit);
+        let hosts = room.epoch != epoch;
         state.phase = Phase::Joined(peer);
         self.stats.joined += 1;
         info!(room = name, sender = joined.sender.get(), "peer joined");
 
         // The newcomer's reply says it all; the others hear it one by one.
         self.broadcast(&name, Some(conn), wire::JOINED, &newcomer.unwrap_or_default());
-        if joined.epoch != epoch {
+        if hosts {
             self.tell_host(&name, Some(conn));
         }
         Ok(Welcome::emit(&joined))
     }
 
-    fn set_host(&mut self, conn: ConnId, params: &SetHost) -> Result<Value, RpcError> {
+    fn set_host(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        params: &SetHost,
+    ) -> Result<Value, RpcError> {
         let (peer, name) = self.seat(conn)?;
         let room = self.rooms.get_mut(&name).ok_or_else(not_announced)?;
-        let changed = room.set_host(peer, params.host)?;
+        let changed = room.set_host(now, peer, params.host)?;
         let result = Hosting::emit(room.host, room.epoch);
         if changed {
             self.tell_host(&name, None);
@@ -296,14 +321,14 @@ impl Rooms {
     }
 
     /// Takes the peer on `conn` out of its room, if it is in one, and tells the others.
-    fn unseat(&mut self, conn: ConnId, reason: &str) {
+    fn unseat(&mut self, conn: ConnId, reason: &str, said_so: bool) {
         let Ok((peer, name)) = self.seat(conn) else { return };
         if let Some(state) = self.conns.get_mut(&conn) {
             state.phase = Phase::Left;
         }
         let Some(room) = self.rooms.get_mut(&name) else { return };
         info!(room = name, reason, "peer left");
-        let hosted = room.leave(peer);
+        let hosted = room.leave(peer, said_so);
         if room.is_empty() {
             self.rooms.remove(&name);
             return;
@@ -316,7 +341,7 @@ impl Rooms {
     }
 
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.unseat(conn, &reason.to_string());
+        self.unseat(conn, &reason.to_string(), false);
         self.conns.remove(&conn);
         self.stats.closed += u64::from(reason != CloseReason::Left);
         self.outputs.push_back(RoomsOutput::Close { conn, reason });

@@ -19,7 +19,7 @@ use tokio::time;
 use tracing::{debug, info};
 
 use crate::config::RoomsConfig;
-use crate::limits::{self, MAX_FRAME};
+use crate::limits::{self, MAX_FRAME, MAX_REPLY};
 use crate::listener::Timed;
 use crate::output::{ConnId, RoomsOutput};
 use crate::rooms::Rooms;
@@ -48,11 +48,11 @@ impl ServerConfig {
     ///
     /// # Panics
     ///
-    /// If it is less than twice [`MAX_FRAME`], or 512 MiB or more.
+    /// If it is less than [`MAX_REPLY`], or 512 MiB or more.
     #[must_use]
     pub const fn max_queue(mut self, max_queue: usize) -> Self {
-        let fits = max_queue >= 2 * MAX_FRAME && max_queue < 512 << 20;
-        assert!(fits, "max_queue is at least 128 KiB and less than 512 MiB");
+        let fits = max_queue >= MAX_REPLY && max_queue < 512 << 20;
+        assert!(fits, "max_queue is at least 160 KiB and less than 512 MiB");
         self.max_queue = max_queue;
         self
     }

@@ -1,5 +1,7 @@
 //! The parameters and results of the methods, as JSON has them.
 
+mod witness;
+
 use std::fmt;
 
 use paceline_types::{Epoch, PeerId, SenderId, Signal};
@@ -10,14 +12,18 @@ use serde_json::{Map, Value, json};
 use crate::limits;
 use crate::message::{Capabilities, Joined, Member};
 
+pub(crate) use witness::{AskLease, AskVote, TookLease, Voted, answer};
+
 pub(crate) const ANNOUNCE: &str = "peer.announce";
 pub(crate) const ANSWER: &str = "peer.answer";
 pub(crate) const CANDIDATE: &str = "peer.ice_candidate";
 pub(crate) const DISCONNECT: &str = "peer.disconnect";
 pub(crate) const HOST: &str = "room.host";
 pub(crate) const JOINED: &str = "peer.joined";
+pub(crate) const LEASE: &str = "witness.lease";
 pub(crate) const LEFT: &str = "peer.left";
 pub(crate) const OFFER: &str = "peer.offer";
+pub(crate) const VOTE: &str = "witness.vote";
 
 /// A [`PeerId`] that is a string in JSON.
 #[derive(Clone, Copy)]
@@ -142,17 +148,19 @@ pub(crate) struct Welcome {
     sender: u32,
     epoch: Term,
     host: Option<Uuid>,
+    genesis: bool,
     members: Vec<Entry>,
 }
 
 impl Welcome {
     pub(crate) fn emit(joined: &Joined) -> Value {
-        let Joined { session, sender, epoch, host, members } = joined;
+        let Joined { session, sender, epoch, host, genesis, members } = joined;
         json!({
             "session": Uuid(PeerId::from_bytes(*session)),
             "sender": sender.get(),
             "epoch": Term::of(*epoch),
             "host": host.map(Uuid),
+            "genesis": genesis,
             "members": members.iter().map(Entry::emit).collect::<Vec<_>>(),
         })
     }
@@ -163,6 +171,7 @@ impl Welcome {
             sender: SenderId::new(self.sender),
             epoch: self.epoch.check()?,
             host: self.host.map(|Uuid(peer)| peer),
+            genesis: self.genesis,
             members: self.members.into_iter().map(Entry::check).collect::<Result<_, _>>()?,
         })
     }

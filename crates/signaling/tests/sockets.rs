@@ -6,10 +6,11 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use paceline_signaling::types::PeerId;
+use paceline_signaling::framing::RosterId;
+use paceline_signaling::types::{Epoch, PeerId, SenderId};
 use paceline_signaling::{
-    Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, RoomsConfig, Server,
-    ServerConfig, ServerError, Signal,
+    Client, ClientConfig, ClientEvent, ClientOutput, ConnectError, Connection, Lease, RoomsConfig,
+    Server, ServerConfig, ServerError, Signal, Vote, VoteRequest, WitnessReply, WitnessRequest,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,7 +104,7 @@ async fn two_clients_meet_over_loopback() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_stops_reading_does_not_delay_others() {
     watched(async {
-        let server = bind(ServerConfig::default().max_queue(128 << 10)).await;
+        let server = bind(ServerConfig::default().max_queue(160 << 10)).await;
         let stuck = Peer::join(&server, "kitchen", 1).await;
         let mut alice = Peer::join(&server, "kitchen", 2).await;
         let mut bob = Peer::join(&server, "kitchen", 3).await;
@@ -274,6 +275,31 @@ async fn what_was_queued_is_sent_before_closing() {
         bob.socket.close().await;
         assert!(matches!(alice.next().await, ClientEvent::Signal { .. }));
         assert!(matches!(alice.next().await, ClientEvent::PeerLeft { .. }));
+    })
+    .await;
+}
+
+/// Whoever is elected is told of to all, over the same sockets.
+#[tokio::test]
+async fn the_witness_votes_over_loopback() {
+    watched(async {
+        let server = bind(ServerConfig::default()).await;
+        let mut alice = Peer::join(&server, "call", 1).await;
+        let mut bob = Peer::join(&server, "call", 2).await;
+        assert!(matches!(alice.next().await, ClientEvent::PeerJoined(_)));
+        let (epoch, candidate) = (Epoch::new(1, 0), SenderId::new(1));
+        let roster = RosterId::default();
+        let request = VoteRequest { epoch, candidate, prevote: false, length: 450_000, roster };
+        alice.machine.witness(WitnessRequest::Vote(request));
+        let vote = Vote { epoch, candidate, prevote: false, granted: true };
+        assert_eq!(alice.next().await, ClientEvent::Witness(WitnessReply::Vote(vote)));
+        let lease = Lease { epoch, length: 450_000, sequence: 1, roster };
+        alice.machine.witness(WitnessRequest::Lease { lease, electors: vec![candidate] });
+        let host = ClientEvent::Host { host: Some(alice.id), epoch };
+        assert_eq!(alice.next().await, host);
+        let reply = WitnessReply::Lease { lease, granted: true };
+        assert_eq!(alice.next().await, ClientEvent::Witness(reply));
+        assert_eq!(bob.next().await, host);
     })
     .await;
 }

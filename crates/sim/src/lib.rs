@@ -39,7 +39,9 @@
 mod clock;
 mod config;
 mod fabric;
+pub mod kills;
 mod mark;
+mod mixing;
 mod netem;
 mod network;
 mod node;
@@ -62,7 +64,7 @@ pub use network::{Network, NetworkConfig, NetworkStats};
 pub use paceline_types as types;
 pub use random::Random;
 pub use reliable::Recovery;
-pub use report::{NodeReport, Perceived, Report, Spread, TrackReport};
+pub use report::{Gap, NodeReport, Perceived, Report, Spread, TrackReport};
 pub use transport::SimTransport;
 pub use world::{NodeId, World};
 

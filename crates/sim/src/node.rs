@@ -6,13 +6,13 @@ use bytes::Bytes;
 use paceline_codec::Pcm;
 use paceline_playout::StageConfig;
 use paceline_session::{
-    Event, Input, Member, Output, Recipients, Roster, Session, SessionConfig, Topology,
+    Event, Input, Member, Output, Recipients, Role, Roster, Session, SessionConfig, Topology,
 };
 use paceline_signaling::{
-    Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnId, Joined,
+    Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnId, Joined, code,
 };
 use paceline_transport::{SendError, Transport};
-use paceline_types::{PeerId, SenderId, SeqNo, Signal, StreamId};
+use paceline_types::{Epoch, PeerId, SenderId, SeqNo, Signal, StreamId};
 
 use crate::playout::{FromStage, Playout, encode_picture, encode_sound};
 use crate::source::Source;
@@ -41,6 +41,9 @@ pub(crate) struct Node {
     pub(crate) errors: u64,
     /// Our number, once we are in the room.
     pub(crate) us: Option<SenderId>,
+    /// What we are, and under which epoch.
+    pub(crate) role: (Role, Epoch),
+    may_host: bool,
     began: Instant,
     client: Client,
     random: Random,
@@ -85,6 +88,8 @@ impl Node {
             connect: None,
             errors: 0,
             us: None,
+            role: (Role::Member, Epoch::default()),
+            may_host: host,
             began: now,
             client,
             random,
@@ -131,6 +136,8 @@ impl Node {
                         Input::Encoded { to: to.map_or(Recipients::All, Recipients::One), frame }
                     }
                     FromStage::MixInfo(info) => Input::MixInfo(info),
+                    FromStage::Mixer(state) => Input::Mixer(state),
+                    FromStage::Ready { epoch, missing } => Input::StageReady { epoch, missing },
                 };
                 self.handle(now, input, wires);
             }
@@ -152,11 +159,31 @@ impl Node {
         self.client.leave();
         self.drain(now, wires);
         self.left = true;
+        self.role.0 = Role::Member;
+    }
+
+    /// It is gone, from one moment to the next, and says nothing to anybody.
+    pub(crate) fn kill(&mut self, now: Instant, hangs: bool, wires: &mut Wires<'_>) {
+        self.left = true;
+        self.role.0 = Role::Member;
+        wires.network.forget(self.peer);
+        wires.switchboard.kill(now, self.conn, hangs);
+    }
+
+    pub(crate) fn hand_over(&mut self, now: Instant, wires: &mut Wires<'_>) {
+        self.handle(now, Input::HandOver, wires);
+    }
+
+    pub(crate) const fn is_there(&self) -> bool {
+        !self.left
     }
 
     pub(crate) fn set_hosting(&mut self, now: Instant, host: bool, wires: &mut Wires<'_>) {
-        self.client.set_hosting(host);
-        self.drain(now, wires);
+        // In a star the members decide, and the server only knows what they did.
+        if !self.playout.is_star() {
+            self.client.set_hosting(host);
+        }
+        self.handle(now, Input::MayHost(host), wires);
     }
 
     pub(crate) fn signal(
@@ -180,14 +207,14 @@ impl Node {
         wires.network.transport(self.peer).try_send(now, to, message)
     }
 
-    /// Frames that are due go to our own stage if we host, on their way if we do not, and in
-    /// a mesh both ways.
+    /// Frames that are due go to our own stage if there is one, and on their way: in a star
+    /// to the host and to who stands by, as the session knows.
     fn publish(&mut self, now: Instant, wires: &mut Wires<'_>) {
         while let Some(picture) = self.source.as_mut().and_then(|source| source.poll_picture(now)) {
             if self.playout.mixes() {
                 self.playout.show_own(now, picture.clone());
             }
-            if !self.playout.is_hosting() && self.in_room {
+            if self.playout.sends_own() && self.in_room {
                 let frame = encode_picture(StreamId::VIDEO, &mut self.picture_seq, &picture);
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
             }
@@ -196,7 +223,7 @@ impl Node {
             if self.playout.mixes() {
                 self.playout.say_own(now, sound.clone());
             }
-            if !self.playout.is_hosting() && self.in_room {
+            if self.playout.sends_own() && self.in_room {
                 let frame =
                     encode_sound(&mut self.sound, StreamId::AUDIO, &mut self.sound_seq, &sound);
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
@@ -233,13 +260,21 @@ impl Node {
             Output::Connection { peer, op } => {
                 wires.network.transport(self.peer).apply(now, peer, op);
             }
-            Output::Decode { stream, due, frame } => self.playout.decode(now, stream, due, &frame),
+            Output::Crossfade { due, old, new, epoch, .. } => {
+                self.playout.crossfade(now, due, (&old, &new), epoch);
+            }
+            Output::Decode { stream, due, frame, epoch, arrival } => {
+                self.playout.decode(now, stream, due, &frame, (epoch, arrival));
+            }
             Output::Event(event) => self.handle_event(now, event),
             Output::Lost { stream, count } => self.playout.handle_lost(now, stream, count),
             Output::Rate { stream, rate } => self.playout.set_rate(now, stream, rate),
-            Output::Role { role, .. } => {
-                self.playout.set_role(now, role, self.us.unwrap_or_default());
+            Output::Role { role, epoch, .. } => {
+                self.role = (role, epoch);
+                self.playout.set_role(now, role);
             }
+            Output::Stage(order) => self.playout.handle_order(now, order),
+            Output::Witness(request) => self.client.witness(request),
             Output::Signal { peer, signal } => self.client.send(peer, signal),
             // Every frame of a codec that changes nothing is a keyframe.
             Output::Steer { .. } => {}
@@ -259,6 +294,7 @@ impl Node {
                 self.playout.handle_connected(now, *peer, *sender);
             }
             Event::Disconnected { sender, .. } => self.playout.handle_gone(now, *sender),
+            Event::HostChanged { planned: false, .. } => self.playout.senses.forget_layouts(),
             Event::TrackState { stream, enabled } => {
                 self.playout.set_enabled(now, *stream, *enabled);
             }
@@ -276,13 +312,17 @@ impl Node {
             ClientEvent::Host { host, epoch } => Input::Host { host, epoch },
             ClientEvent::Joined(joined) => {
                 self.us = Some(joined.sender);
+                self.playout.set_sender(joined.sender);
                 self.source =
                     Some(Source::new(now, joined.sender, self.clock_ppm, &mut self.random));
-                Input::Joined(roster_of(joined))
+                Input::Joined(roster_of(joined, self.may_host))
             }
             ClientEvent::PeerJoined(member) => Input::MemberJoined(member_of(member)),
             ClientEvent::PeerLeft { peer, .. } => Input::MemberLeft(peer),
             ClientEvent::Signal { from, signal } => Input::Signal { peer: from, signal },
+            ClientEvent::Witness(reply) => Input::Witness(reply),
+            // He has left, and we hear it in a moment.
+            ClientEvent::SendFailed { code: code::UNKNOWN_PEER, .. } => return,
             // Refusals: of us, of our wish to host, of a signal.
             _ => {
                 self.errors += 1;
@@ -293,12 +333,14 @@ impl Node {
     }
 }
 
-fn roster_of(joined: Joined) -> Roster {
-    let Joined { session, sender, epoch, host, members, .. } = joined;
-    Roster { session, sender, epoch, host, members: members.into_iter().map(member_of).collect() }
+fn roster_of(joined: Joined, may_host: bool) -> Roster {
+    let Joined { session, sender, epoch, host, genesis, members } = joined;
+    let members = members.into_iter().map(member_of).collect();
+    Roster { session, sender, epoch, host, members, may_host, genesis }
 }
 
 fn member_of(member: paceline_signaling::Member) -> Member {
-    let paceline_signaling::Member { peer, sender, name, .. } = member;
-    Member { peer, sender, name }
+    let paceline_signaling::Member { peer, sender, name, capabilities } = member;
+    let nat = capabilities.nat.map(|nat| nat.state(peer));
+    Member { peer, sender, name, may_host: capabilities.host, nat }
 }

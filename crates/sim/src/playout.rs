@@ -1,25 +1,30 @@
-//! What is due is decoded; the host mixes, in a mesh everybody for himself. The facade's stage thread, without the
-//! thread.
+//! What is due is decoded; who hosts or stands by mixes, in a mesh everybody for himself.
+//! The facade's stage thread, without the thread.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use paceline_codec::{AudioDecoder, AudioEncoder, PassThrough, Pcm, VideoDecoder, VideoEncoder};
-use paceline_playout::{Kind, SourceStats, Stage, StageConfig, StageOutput};
-use paceline_session::{Role, Topology};
+use paceline_playout::{
+    MixClock, Seam, SeamConfig, SeamOutput, SeamStats, SourceStats, Stage, StageConfig,
+};
+use paceline_session::{MixerState, Role, StageOrder, Topology};
 use paceline_types::{
-    AudioFrame, EncodedFrame, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId, SeqNo,
-    StreamId, StreamKey, VideoFrame,
+    AudioFrame, EncodedFrame, Epoch, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId,
+    SeqNo, StreamId, StreamKey, VideoFrame,
 };
 
+use crate::mixing::{Made, Mixing};
 use crate::senses::Senses;
 use crate::wall_clock;
 
-/// What the session is to send.
+/// What the session is to be told.
 #[derive(Debug)]
 pub(crate) enum FromStage {
     Encoded { to: Option<PeerId>, frame: EncodedFrame },
     MixInfo(MixInfo),
+    Mixer(MixerState),
+    Ready { epoch: Epoch, missing: Vec<SenderId> },
 }
 
 #[derive(Debug)]
@@ -29,21 +34,20 @@ pub(crate) struct Playout {
     us: SenderId,
     peers: BTreeMap<SenderId, PeerId>,
     mixing: Option<Mixing>,
+    /// We are to stand by, and know nothing of the host's clock yet.
+    follows: bool,
+    /// The host's clock, and the newest epoch of what was decoded of his mix.
+    clock: MixClock,
+    mix_epoch: Option<Epoch>,
+    /// When the sound of the mix goes on: what is made up is of this time.
+    mix_time: MediaTime,
+    seam: Seam,
     sound: Pcm,
     pub(crate) senses: Senses,
     /// Frames that the session said are missing.
     pub(crate) lost: u64,
     /// Frames that could not be decoded.
     pub(crate) errors: u64,
-}
-
-/// What there is only while we mix.
-#[derive(Debug)]
-struct Mixing {
-    stage: Stage,
-    pictures: SeqNo,
-    /// By receiver.
-    sounds: BTreeMap<SenderId, SeqNo>,
 }
 
 impl Playout {
@@ -54,6 +58,11 @@ impl Playout {
             us: SenderId::default(),
             peers: BTreeMap::new(),
             mixing: None,
+            follows: false,
+            clock: MixClock::new(),
+            mix_epoch: None,
+            mix_time: MediaTime::new(0, Frequency::AUDIO),
+            seam: Seam::new(SeamConfig::default()),
             sound: Pcm::new(1).expect("one channel is a layout"),
             senses: Senses::new(),
             lost: 0,
@@ -61,54 +70,119 @@ impl Playout {
         }
     }
 
-    pub(crate) fn set_role(&mut self, now: Instant, role: Role, us: SenderId) {
+    /// We are in the room under this number.
+    pub(crate) fn set_sender(&mut self, us: SenderId) {
         self.us = us;
+        self.senses.us = us;
+    }
+
+    /// Where nobody is elected, a role is all there is to know.
+    pub(crate) fn set_role(&mut self, now: Instant, role: Role) {
+        if self.is_star() {
+            return;
+        }
         self.senses.forget_layouts();
         let mixes = role == Role::Host || self.topology == Topology::Mesh;
         self.mixing = mixes.then(|| {
-            let mut stage = Stage::new(now, wall_clock(), self.config.clone());
-            for &sender in [us].iter().chain(self.peers.keys()) {
-                // A full stage counts it.
-                let _ = stage.add_source(now, sender);
-            }
-            Mixing { stage, pictures: SeqNo::default(), sounds: BTreeMap::new() }
+            let mut mixing = self.mix_from(now, MediaTime::new(0, Frequency::AUDIO));
+            mixing.host_for_ever();
+            mixing
         });
+        if mixes {
+            self.seam.host(now, Epoch::default(), None);
+        }
+    }
+
+    /// Does what the one who knows who hosts says.
+    pub(crate) fn handle_order(&mut self, now: Instant, order: StageOrder) {
+        self.follows = false;
+        match order {
+            StageOrder::Idle => {
+                self.seam.follow(now);
+                if self.mixing.as_mut().is_some_and(|mixing| mixing.end(now)) {
+                    self.mixing = None;
+                }
+            }
+            StageOrder::Follow => {
+                self.seam.follow(now);
+                self.follow(now);
+            }
+            StageOrder::Prepare { epoch, state } => {
+                for numbering in &state.numbering {
+                    let (stream, seq, time) = (numbering.stream, numbering.seq, numbering.time);
+                    self.clock.handle_frame(now, stream, seq, time);
+                }
+                self.follow(now);
+                if let Some(mixing) = &mut self.mixing {
+                    mixing.prepare(now, epoch);
+                }
+            }
+            StageOrder::Host { epoch, from } => {
+                let at = self.clock.media_time(now);
+                let at = at.unwrap_or(MediaTime::new(0, Frequency::AUDIO));
+                let mut mixing = self.mixing.take().unwrap_or_else(|| self.mix_from(now, at));
+                mixing.host(from);
+                self.mixing = Some(mixing);
+                self.seam.host(now, epoch, from);
+                self.drain_seam();
+            }
+            StageOrder::Stop { .. } => {
+                if let Some(mixing) = &mut self.mixing {
+                    mixing.stop();
+                }
+                self.seam.stop(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Mixes in the dark, as soon as it is known at which time.
+    fn follow(&mut self, now: Instant) {
+        if let Some(mixing) = &mut self.mixing {
+            mixing.follow();
+        } else if let Some(at) = self.clock.media_time(now) {
+            self.mixing = Some(self.mix_from(now, at));
+        } else {
+            self.follows = true;
+        }
+    }
+
+    fn mix_from(&self, now: Instant, at: MediaTime) -> Mixing {
+        let mut stage = Stage::resume(now, wall_clock(), self.config.clone(), at);
+        for &sender in [self.us].iter().chain(self.peers.keys()) {
+            // A full stage counts it.
+            let _ = stage.add_source(now, sender);
+        }
+        Mixing::new(stage, self.us)
     }
 
     pub(crate) fn handle_connected(&mut self, now: Instant, peer: PeerId, sender: SenderId) {
-        self.forget(now, sender);
         self.peers.insert(sender, peer);
-        if let Some(Mixing { stage, .. }) = &mut self.mixing {
-            let _ = stage.add_source(now, sender);
+        if let Some(mixing) = &mut self.mixing {
+            mixing.remove(now, sender);
+            mixing.add(now, sender);
         }
     }
 
     pub(crate) fn handle_gone(&mut self, now: Instant, sender: SenderId) {
-        self.forget(now, sender);
+        if let Some(mixing) = &mut self.mixing {
+            mixing.remove(now, sender);
+        }
         self.peers.remove(&sender);
     }
 
-    fn forget(&mut self, now: Instant, sender: SenderId) {
-        if let Some(Mixing { stage, sounds, .. }) = &mut self.mixing {
-            stage.remove_source(now, sender);
-            sounds.remove(&sender);
-        }
-    }
-
     pub(crate) fn set_enabled(&mut self, now: Instant, stream: StreamKey, enabled: bool) {
-        let kind = if stream.stream == StreamId::AUDIO { Kind::Audio } else { Kind::Video };
-        if let Some(Mixing { stage, .. }) = &mut self.mixing {
-            stage.set_enabled(now, stream.sender, kind, enabled);
+        if let Some(mixing) = &mut self.mixing {
+            mixing.set_enabled(now, stream, enabled);
         }
     }
 
     /// What a source is played with, if it is on our stage.
     pub(crate) fn set_rate(&mut self, now: Instant, stream: StreamKey, rate: PlayoutRate) {
-        if let Some(Mixing { stage, .. }) = &mut self.mixing
+        if let Some(mixing) = &mut self.mixing
             && stream.stream == StreamId::AUDIO
         {
-            // A full stage counts who is not on it.
-            let _ = stage.set_playout_rate(now, stream.sender, rate);
+            mixing.set_rate(now, stream.sender, rate);
         }
     }
 
@@ -119,11 +193,15 @@ impl Playout {
         key: StreamKey,
         due: Instant,
         frame: &EncodedFrame,
+        (epoch, arrival): (Option<Epoch>, Instant),
     ) {
         let at = now.max(due);
+        if let Some(epoch) = epoch.filter(|_| is_mix(key.stream)) {
+            self.follow_clock(now, epoch, arrival, frame);
+        }
         if frame.coding.is_audio() {
             match self.sound.decode(frame) {
-                Ok(sound) => self.play(now, key, at, sound, false),
+                Ok(sound) => self.play(now, key, at, sound, epoch),
                 Err(_) => {
                     self.errors += 1;
                     self.conceal(now, key, 1);
@@ -132,12 +210,49 @@ impl Playout {
         } else {
             match PassThrough.decode(frame) {
                 Ok(Some(picture)) if key.stream == StreamId::MIX_VIDEO => {
-                    self.senses.see(at, &picture);
+                    let epoch = epoch.unwrap_or_default();
+                    self.seam.handle_remote_picture(now, epoch, at, picture);
+                    self.drain_seam();
                 }
                 Ok(Some(picture)) => self.show(now, key.sender, picture),
                 Ok(None) => {}
                 Err(_) => self.errors += 1,
             }
+        }
+    }
+
+    /// The same sound of two hosts: it fades from the one to the other.
+    pub(crate) fn crossfade(
+        &mut self,
+        now: Instant,
+        due: Instant,
+        (old, new): (&EncodedFrame, &EncodedFrame),
+        epoch: Epoch,
+    ) {
+        self.follow_clock(now, epoch, now, new);
+        match (self.sound.decode(old), self.sound.decode(new)) {
+            (Ok(old), Ok(new)) => {
+                self.mix_time = new.time;
+                self.seam.handle_overlap(now, epoch, now.max(due), &old, new);
+                self.drain_seam();
+            }
+            _ => self.errors += 1,
+        }
+    }
+
+    /// Takes note of where the host's mix stands.
+    fn follow_clock(&mut self, now: Instant, epoch: Epoch, arrival: Instant, frame: &EncodedFrame) {
+        if self.mix_epoch.is_some_and(|newest| epoch < newest) {
+            // The end of what the host before has to say.
+            return;
+        }
+        if self.mix_epoch != Some(epoch) {
+            self.mix_epoch = Some(epoch);
+            self.clock.restart();
+        }
+        self.clock.handle_frame(arrival, frame.stream, frame.seq, frame.time);
+        if std::mem::take(&mut self.follows) {
+            self.follow(now);
         }
     }
 
@@ -151,9 +266,10 @@ impl Playout {
 
     fn conceal(&mut self, now: Instant, key: StreamKey, count: u64) {
         for _ in 0..count {
-            let time = MediaTime::new(0, Frequency::AUDIO);
+            let time = MediaTime::new(self.mix_time.ticks() + 960, Frequency::AUDIO);
             let sound = self.sound.conceal(time, wall_clock().at(now));
-            self.play(now, key, now, sound, true);
+            self.senses.concealed += u64::from(key.stream == StreamId::MIX_AUDIO);
+            self.play(now, key, now, sound, self.mix_epoch);
         }
     }
 
@@ -163,21 +279,27 @@ impl Playout {
         key: StreamKey,
         at: Instant,
         sound: AudioFrame,
-        concealed: bool,
+        epoch: Option<Epoch>,
     ) {
         if key.stream == StreamId::MIX_AUDIO {
-            self.senses.hear(at, &sound, concealed);
+            self.mix_time = sound.time;
+            self.seam.handle_remote_sound(now, epoch.unwrap_or_default(), at, sound);
+            self.drain_seam();
         } else {
             self.say(now, key.sender, sound);
         }
     }
 
     pub(crate) fn source_stats(&self, sender: SenderId) -> Option<SourceStats> {
-        self.mixing.as_ref()?.stage.source_stats(sender)
+        self.mixing.as_ref()?.source_stats(sender)
     }
 
-    pub(crate) fn is_hosting(&self) -> bool {
-        self.mixes() && self.topology != Topology::Mesh
+    pub(crate) fn seam_stats(&self) -> SeamStats {
+        self.seam.stats()
+    }
+
+    pub(crate) fn is_star(&self) -> bool {
+        self.topology == Topology::Star
     }
 
     /// Whether our own frames go on a stage of ours.
@@ -185,18 +307,23 @@ impl Playout {
         self.mixing.is_some()
     }
 
+    /// Whether our own frames go to others as they are: not those of who has nobody mix
+    /// them but himself.
+    pub(crate) fn sends_own(&self) -> bool {
+        self.topology != Topology::Broadcast || !self.mixes()
+    }
+
     /// Puts a picture on the stage, ours or another's.
     fn show(&mut self, now: Instant, sender: SenderId, picture: VideoFrame) {
-        if let Some(Mixing { stage, .. }) = &mut self.mixing {
-            // Refusals are counted by the stage.
-            let _ = stage.handle_video(now, sender, picture);
+        if let Some(mixing) = &mut self.mixing {
+            mixing.show(now, sender, picture);
         }
     }
 
     /// Puts a sound on the stage, ours or another's.
     fn say(&mut self, now: Instant, sender: SenderId, sound: AudioFrame) {
-        if let Some(Mixing { stage, .. }) = &mut self.mixing {
-            let _ = stage.handle_audio(now, sender, sound);
+        if let Some(mixing) = &mut self.mixing {
+            mixing.say(now, sender, sound);
         }
     }
 
@@ -211,50 +338,77 @@ impl Playout {
     /// Lets the stage make what is due. We see and hear our part; the rest is to
     /// be sent.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<FromStage> {
-        let is_hosting = self.is_hosting();
-        let Some(mixing) = &mut self.mixing else { return Vec::new() };
-        mixing.stage.handle_timeout(now);
         let mut to_send = Vec::new();
-        let mut shown = Vec::new();
-        while let Some(output) = mixing.stage.poll_output() {
-            match output {
-                StageOutput::Audio { for_peer, frame, .. } if for_peer == self.us => {
-                    self.senses.hear(now, &frame, false);
-                }
-                StageOutput::Audio { for_peer, frame, .. } if is_hosting => {
-                    if let Some(&peer) = self.peers.get(&for_peer) {
-                        let seq = mixing.sounds.entry(for_peer).or_default();
-                        let frame = encode_sound(&mut self.sound, StreamId::MIX_AUDIO, seq, &frame);
-                        to_send.push(FromStage::Encoded { to: Some(peer), frame });
-                    }
-                }
-                StageOutput::MixInfo(info) => {
-                    self.senses.handle_mix_info(info.clone());
-                    if is_hosting {
-                        to_send.push(FromStage::MixInfo(info));
-                    }
-                }
-                StageOutput::Picture(picture) => {
-                    if is_hosting && !self.peers.is_empty() {
-                        let seq = &mut mixing.pictures;
-                        let frame = encode_picture(StreamId::MIX_VIDEO, seq, &picture);
-                        to_send.push(FromStage::Encoded { to: None, frame });
-                    }
-                    shown.push(picture);
-                }
-                _ => {}
+        if self.mixing.as_ref().is_some_and(|mixing| mixing.is_over(now)) {
+            self.mixing = None;
+        }
+        if let Some(mut mixing) = self.mixing.take() {
+            mixing.handle_timeout(now, &mut self.clock);
+            while let Some(made) = mixing.poll_output() {
+                self.handle_made(now, made, &mut to_send);
             }
+            self.mixing = Some(mixing);
         }
-        // What is where in a picture is told after it.
-        for picture in shown {
-            self.senses.see(now, &picture);
-        }
+        self.seam.handle_timeout(now);
+        self.drain_seam();
         to_send
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.mixing.as_ref()?.stage.poll_timeout()
+    fn handle_made(&mut self, now: Instant, made: Made, to_send: &mut Vec<FromStage>) {
+        let sends = self.topology != Topology::Mesh;
+        match made {
+            Made::Sound { for_peer, frame, .. } if for_peer == self.us => {
+                self.seam.handle_own_sound(now, frame);
+            }
+            Made::Sound { for_peer, frame, number: Some(mut number) } if sends => {
+                if let Some(&peer) = self.peers.get(&for_peer) {
+                    let stream = StreamId::MIX_AUDIO;
+                    let frame = encode_sound(&mut self.sound, stream, &mut number, &frame);
+                    to_send.push(FromStage::Encoded { to: Some(peer), frame });
+                }
+            }
+            Made::Sound { .. } => {}
+            Made::Picture { frame, number } => {
+                if let Some(mut number) = number.filter(|_| sends && !self.peers.is_empty()) {
+                    let frame = encode_picture(StreamId::MIX_VIDEO, &mut number, &frame);
+                    to_send.push(FromStage::Encoded { to: None, frame });
+                }
+                self.seam.handle_own_picture(now, frame);
+            }
+            Made::Info { info, counts } => {
+                if counts {
+                    self.senses.handle_mix_info(info.clone());
+                    if sends {
+                        to_send.push(FromStage::MixInfo(info));
+                    }
+                }
+            }
+            Made::State(state) => to_send.push(FromStage::Mixer(state)),
+            Made::Ready { epoch, missing } => to_send.push(FromStage::Ready { epoch, missing }),
+        }
     }
+
+    /// What is to be shown and heard is.
+    fn drain_seam(&mut self) {
+        while let Some(output) = self.seam.poll_output() {
+            match output {
+                SeamOutput::Picture { at, epoch, frame, .. } => {
+                    self.senses.see(at, &frame, epoch);
+                }
+                SeamOutput::Sound { at, epoch, frame, .. } => self.senses.hear(at, &frame, epoch),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let mixing = self.mixing.as_ref().and_then(Mixing::poll_timeout);
+        [mixing, self.seam.poll_timeout()].into_iter().flatten().min()
+    }
+}
+
+fn is_mix(stream: StreamId) -> bool {
+    matches!(stream, StreamId::MIX_AUDIO | StreamId::MIX_VIDEO)
 }
 
 /// The picture as a frame of `stream`, with the next number.

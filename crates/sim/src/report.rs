@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::NodeId;
 use crate::senses::{Fnv, Track};
+use crate::{NodeId, epoch};
 
 /// A call so far.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +44,71 @@ pub struct NodeReport {
     /// who may not say it. Not packets of an earlier host, which are on their way
     /// at each change.
     pub errors: u64,
+    /// What he was shown or heard of one host after something of a later one. Each is two
+    /// hosts at a time.
+    pub stale_epoch_rendered: u64,
+    /// What came as far as his eyes and ears of a host of before, and was kept from them.
+    pub stale_dropped: u64,
+    /// Waits for a picture with somebody else's news in it, of more than 200 ms.
+    pub still: Vec<Gap>,
+    /// Times in which nobody else was heard, of more than 60 ms.
+    pub silent: Vec<Gap>,
+    /// Pictures of the mix that were not shown, by its media clock: also while nobody
+    /// hosted.
+    pub mix_pictures_missing: u64,
+    /// Pictures of the mix shown although they, or later ones, had been.
+    pub mix_pictures_again: u64,
+    /// The same of its sound, in frames of 20 ms.
+    pub mix_sounds_missing: u64,
+    /// And those heard again. One who was host hears again what the next one, whose mix
+    /// is later by the way from him, has of the time in between.
+    pub mix_sounds_again: u64,
     /// A hash of every picture and sound he got, with its time.
     pub digest: u64,
     /// Whose picture was in the last picture of the mix that he was shown.
     pub showing: Vec<NodeId>,
     /// How he saw and heard everybody, himself included if he did.
     pub perceived: BTreeMap<NodeId, Perceived>,
+}
+
+/// A time in which something was missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// When the last before it was seen or heard, since the world began.
+    pub after: Duration,
+    /// From that to the next.
+    pub span: Duration,
+}
+
+impl Gap {
+    /// The one between two instants, if it is longer than this.
+    pub(crate) fn between(before: Instant, after: Instant, least: Duration) -> Option<Self> {
+        let span = after.saturating_duration_since(before);
+        let began = before.saturating_duration_since(epoch());
+        (span > least).then_some(Self { after: began, span })
+    }
+}
+
+impl NodeReport {
+    /// The longest wait for a picture with news of somebody else that ended after `since`;
+    /// zero if none was longer than 200 ms.
+    #[must_use]
+    pub fn longest_still(&self, since: Duration) -> Duration {
+        longest(&self.still, since)
+    }
+
+    /// The longest silence of everybody else that ended after `since`; zero if none was
+    /// longer than 60 ms.
+    #[must_use]
+    pub fn longest_silence(&self, since: Duration) -> Duration {
+        longest(&self.silent, since)
+    }
+}
+
+fn longest(gaps: &[Gap], since: Duration) -> Duration {
+    let later = gaps.iter().filter(|gap| gap.after + gap.span > since);
+    later.map(|gap| gap.span).max().unwrap_or_default()
 }
 
 /// How one participant came across at another.

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use paceline_types::{AudioFrame, MixInfo, SenderId, VideoFrame};
+use paceline_types::{AudioFrame, Epoch, MixInfo, SenderId, VideoFrame};
 
 use crate::mark::Mark;
+use crate::report::Gap;
+use crate::source::FRAME_RATE;
 use crate::{epoch, voice};
 
 /// The eyes and ears of one participant.
 #[derive(Debug)]
 pub(crate) struct Senses {
+    /// Who we are: what we see of ourselves is no news.
+    pub(crate) us: SenderId,
     pub(crate) pictures: u64,
     pub(crate) sounds: u64,
     /// Frames of sound that were made up.
@@ -26,6 +30,21 @@ pub(crate) struct Senses {
     layouts: BTreeMap<u64, MixInfo>,
     /// Who may be heard.
     present: Vec<SenderId>,
+    /// When somebody else was last seen, and heard, that was new; and what was long.
+    seen: Option<Instant>,
+    heard: Option<Instant>,
+    pub(crate) still: Vec<Gap>,
+    pub(crate) silent: Vec<Gap>,
+    /// The newest epoch of what was shown, and of what was heard.
+    shown_epoch: Epoch,
+    heard_epoch: Epoch,
+    /// From which media time on something of it was heard.
+    heard_from: u64,
+    /// The mix itself, by its media times.
+    pub(crate) mix_pictures: MixTrack,
+    pub(crate) mix_sounds: MixTrack,
+    /// What was shown or heard of an epoch when something of a later one had been.
+    pub(crate) stale: u64,
 }
 
 /// One participant as another sees and hears him.
@@ -55,6 +74,7 @@ pub(crate) struct Track {
 impl Senses {
     pub(crate) fn new() -> Self {
         Self {
+            us: SenderId::default(),
             pictures: 0,
             sounds: 0,
             concealed: 0,
@@ -64,6 +84,16 @@ impl Senses {
             perceived: BTreeMap::new(),
             layouts: BTreeMap::new(),
             present: Vec::new(),
+            seen: None,
+            heard: None,
+            still: Vec::new(),
+            silent: Vec::new(),
+            mix_pictures: MixTrack::new(90_000 / u64::from(FRAME_RATE)),
+            mix_sounds: MixTrack::new(960),
+            shown_epoch: Epoch::default(),
+            heard_epoch: Epoch::default(),
+            heard_from: 0,
+            stale: 0,
         }
     }
 
@@ -83,8 +113,11 @@ impl Senses {
     }
 
     /// Sees a picture of the mix at `at`.
-    pub(crate) fn see(&mut self, at: Instant, picture: &VideoFrame) {
+    pub(crate) fn see(&mut self, at: Instant, picture: &VideoFrame, epoch: Epoch) {
         self.pictures += 1;
+        self.stale += u64::from(epoch < self.shown_epoch);
+        self.shown_epoch = self.shown_epoch.max(epoch);
+        self.mix_pictures.notice(picture.time().ticks());
         self.digest.time(at);
         self.digest.bytes(picture.planes());
 
@@ -96,40 +129,59 @@ impl Senses {
             return;
         };
         self.showing.clear();
+        let mut is_news = false;
         for source in layout.iter().filter(|source| source.tile.width > 0) {
             match Mark::read(picture, source.tile).filter(|mark| mark.sender == source.sender) {
                 Some(mark) => {
                     self.showing.push(mark.sender);
-                    self.perceived.entry(mark.sender).or_default().see(at, mark);
+                    let is_new = self.perceived.entry(mark.sender).or_default().see(at, mark);
+                    is_news |= is_new && mark.sender != self.us;
                 }
                 None => self.unreadable += 1,
             }
         }
+        if is_news {
+            let before = self.seen.replace(at);
+            self.still.extend(before.and_then(|before| Gap::between(before, at, LONG_STILL)));
+        }
     }
 
     /// Hears 20 ms of the mix, from `at` on.
-    pub(crate) fn hear(&mut self, at: Instant, sound: &AudioFrame, concealed: bool) {
+    pub(crate) fn hear(&mut self, at: Instant, sound: &AudioFrame, epoch: Epoch) {
         self.sounds += 1;
-        self.concealed += u64::from(concealed);
+        let time = sound.time.ticks();
+        if epoch > self.heard_epoch {
+            (self.heard_epoch, self.heard_from) = (epoch, time);
+        }
+        // The host before may be heard for 40 ms more.
+        self.stale += u64::from(epoch < self.heard_epoch && time >= self.heard_from + 1_920);
+        self.mix_sounds.notice(sound.time.ticks());
         self.digest.time(at);
         for sample in sound.samples.iter() {
             self.digest.bytes(&sample.to_le_bytes());
         }
-        let middle = at.saturating_duration_since(epoch()) + FRAME / 2;
+        let middle = at.saturating_duration_since(crate::epoch()) + FRAME / 2;
+        let mut is_news = false;
         for &sender in &self.present {
             if let Some(latency) = voice::listen(&sound.samples, sender, middle) {
                 let capture = middle.saturating_sub(latency);
                 self.perceived.entry(sender).or_default().sounds.hear(at, capture, latency);
+                is_news = true;
             }
+        }
+        if is_news {
+            let before = self.heard.replace(at);
+            self.silent.extend(before.and_then(|before| Gap::between(before, at, LONG_SILENT)));
         }
     }
 }
 
 impl Perceived {
-    fn see(&mut self, at: Instant, mark: Mark) {
+    /// Whether it is new.
+    fn see(&mut self, at: Instant, mark: Mark) -> bool {
         // The mix is as fast as the cameras: now and then one is shown twice.
         if self.pictures.highest == Some(mark.number) {
-            return;
+            return false;
         }
         let latency = latency(at, mark);
         self.pictures.notice(at, mark.number, latency);
@@ -138,6 +190,7 @@ impl Perceived {
         {
             self.skews.push(latency.abs_diff(of_sound).as_micros() as u32);
         }
+        true
     }
 }
 
@@ -171,6 +224,32 @@ impl Track {
     fn note(&mut self, at: Instant, latency: Duration) {
         self.latencies.push(latency.as_micros() as u32);
         self.last = Some((at, latency));
+    }
+}
+
+/// What a mix is made of, piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MixTrack {
+    step: u64,
+    last: Option<u64>,
+    /// Pieces between the first and the last that were not there, and those that were there
+    /// again, or something later had been.
+    pub(crate) missing: u64,
+    pub(crate) again: u64,
+}
+
+impl MixTrack {
+    const fn new(step: u64) -> Self {
+        Self { step, last: None, missing: 0, again: 0 }
+    }
+
+    fn notice(&mut self, ticks: u64) {
+        match self.last {
+            Some(last) if ticks <= last => self.again += 1,
+            Some(last) => self.missing += ((ticks - last) / self.step).saturating_sub(1),
+            None => {}
+        }
+        self.last = Some(ticks);
     }
 }
 
@@ -212,6 +291,12 @@ const REPEATED: Duration = Duration::from_millis(96);
 /// Layouts that are ahead of the picture that is shown: they come ten times a
 /// second, and the pictures at most some seconds behind.
 const MAX_LAYOUTS: usize = 128;
+
+/// Two pictures missed, of 15 a second.
+const LONG_STILL: Duration = Duration::from_millis(200);
+
+/// Two frames of sound missed.
+const LONG_SILENT: Duration = Duration::from_millis(60);
 
 /// A sound is compared with while it is being heard: 20 ms, and one lost.
 const STILL_HEARD: Duration = Duration::from_millis(40);

@@ -57,6 +57,14 @@ impl Switchboard {
         conn
     }
 
+    /// A client is dead. Its connection breaks, or hangs: then the server finds out by
+    /// itself, when its pings are not answered.
+    pub(crate) fn kill(&mut self, now: Instant, conn: ConnId, hangs: bool) {
+        if self.wires.remove(&conn).is_some() && !hangs {
+            self.rooms.handle_close(now, conn);
+        }
+    }
+
     /// Sends a text to the server.
     pub(crate) fn send(&mut self, now: Instant, conn: ConnId, text: String) {
         if let Some(wire) = self.wires.get_mut(&conn) {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_playout::SourceStats;
-use paceline_session::{Event, PeerStats, ReceiveStats};
+use paceline_playout::{SeamStats, SourceStats};
+use paceline_session::{Event, MigrationStats, PeerStats, ReceiveStats, Role};
 use paceline_transport::SendError;
-use paceline_types::{PeerId, Signal, StreamId, StreamKey};
+use paceline_types::{Epoch, PeerId, Signal, StreamId, StreamKey};
 
 use crate::node::{Joining, Node, Wires};
 use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
@@ -27,10 +27,10 @@ impl NodeId {
 ///
 /// | group | calls |
 /// |---|---|
-/// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`leave`](Self::leave) |
+/// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`hand_over`](Self::hand_over), [`leave`](Self::leave), [`kill`](Self::kill) |
 /// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`inject`](Self::inject), [`signal`](Self::signal) |
 /// | time | [`run_for`](Self::run_for), [`elapsed`](Self::elapsed) |
-/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer) |
+/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer), [`hosts`](Self::hosts), [`standby`](Self::standby), [`migration_stats`](Self::migration_stats), [`seam_stats`](Self::seam_stats) |
 ///
 /// Everybody shows a picture and says something as long as he is there.
 ///
@@ -82,7 +82,8 @@ impl World {
         self.add(name, false, ppm)
     }
 
-    /// Somebody comes in who hosts if nobody else does.
+    /// Somebody comes in who may host: he does if nobody else does, and may be elected
+    /// when the host is gone. Who [`join`](Self::join)s may not.
     ///
     /// # Panics
     ///
@@ -109,7 +110,7 @@ impl World {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// Somebody asks to host, or gives it up.
+    /// Somebody may host from now on, or may not.
     pub fn set_hosting(&mut self, node: NodeId, host: bool) {
         let (now, node, mut wires) = self.at(node);
         node.set_hosting(now, host, &mut wires);
@@ -119,6 +120,20 @@ impl World {
     pub fn leave(&mut self, node: NodeId) {
         let (now, node, mut wires) = self.at(node);
         node.leave(now, &mut wires);
+    }
+
+    /// Somebody hands over to who stands by, if he hosts; his events tell what came of it.
+    pub fn hand_over(&mut self, node: NodeId) {
+        let (now, node, mut wires) = self.at(node);
+        node.hand_over(now, &mut wires);
+    }
+
+    /// Somebody is gone from one moment to the next, and says nothing to anybody. His
+    /// connection to the signalling server breaks, or if it `hangs`, the server has to find
+    /// out by itself.
+    pub fn kill(&mut self, node: NodeId, hangs: bool) {
+        let (now, node, mut wires) = self.at(node);
+        node.kill(now, hangs, &mut wires);
     }
 
     /// Cuts the link between two nodes. Both still reach the signalling server.
@@ -220,6 +235,33 @@ impl World {
         self.now - epoch()
     }
 
+    /// Who hosts now, each as he knows, and under which epoch.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<(NodeId, Epoch)> {
+        let nodes = self.nodes.iter().enumerate().filter(|(_, node)| node.is_there());
+        let hosts = nodes.filter(|(_, node)| node.role.0 == Role::Host);
+        hosts.map(|(index, node)| (NodeId(index), node.role.1)).collect()
+    }
+
+    /// Who is to follow the host, as a node knows.
+    #[must_use]
+    pub fn standby(&self, node: NodeId) -> Option<NodeId> {
+        let standby = self.nodes[node.0].session.standby()?;
+        self.nodes.iter().position(|node| node.peer == standby).map(NodeId)
+    }
+
+    /// What a node counts of elections and handovers.
+    #[must_use]
+    pub fn migration_stats(&self, node: NodeId) -> MigrationStats {
+        self.nodes[node.0].session.migration_stats()
+    }
+
+    /// How a node put the mixes of one host after another's.
+    #[must_use]
+    pub fn seam_stats(&self, node: NodeId) -> SeamStats {
+        self.nodes[node.0].playout.seam_stats()
+    }
+
     /// The session id of a node.
     #[must_use]
     pub fn peer(&self, node: NodeId) -> PeerId {
@@ -297,6 +339,14 @@ impl World {
                 + stats.wrong_role
                 + stats.unknown_stream
                 + bad,
+            mix_pictures_missing: senses.mix_pictures.missing,
+            mix_pictures_again: senses.mix_pictures.again,
+            mix_sounds_missing: senses.mix_sounds.missing,
+            mix_sounds_again: senses.mix_sounds.again,
+            stale_epoch_rendered: senses.stale,
+            stale_dropped: node.playout.seam_stats().stale_dropped,
+            still: senses.still.clone(),
+            silent: senses.silent.clone(),
             digest: senses.digest.get(),
             showing: showing.collect(),
             perceived: perceived.collect(),

@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use paceline_session::Session;
+use paceline_session::{Session, Topology};
 use paceline_transport::{WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
@@ -24,7 +24,7 @@ pub use self::publisher::{
 };
 pub use self::viewer::{Viewer, ViewerBuilder, ViewerEvent};
 use crate::counters::{Counters, JoinTimeline};
-use crate::driver::Driver;
+use crate::driver::{Driver, Gathered};
 use crate::event::Events;
 use crate::room::{Entered, roster_of};
 use crate::speaker::Speaker;
@@ -100,8 +100,16 @@ fn start<F: Frames, E: Events>(
         timeline: JoinTimeline::default(),
         patience: Patience::default(),
         held: VecDeque::new(),
+        gathered: Gathered::default(),
+        host_changes: 0,
+        topology: Topology::Broadcast,
+        // A broadcast ends with its host: nobody follows.
+        handover_timeout: Duration::ZERO,
+        departure: None,
+        drained_at: None,
+        full_batches: 0,
     };
-    tokio::spawn(this.run(roster_of(joined)));
+    tokio::spawn(this.run(roster_of(joined, false)));
     Running { driver, counters, switches }
 }
 
@@ -141,8 +149,6 @@ mod tests {
     struct Nothing;
 
     impl Frames for Nothing {
-        const MIXES: bool = false;
-
         fn send(&self, _message: ToStage) -> bool {
             true
         }

@@ -357,8 +357,6 @@ impl PublisherBuilder {
 struct NoFrames;
 
 impl Frames for NoFrames {
-    const MIXES: bool = false;
-
     fn send(&self, _message: ToStage) -> bool {
         true
     }

@@ -332,8 +332,6 @@ impl Inbox {
 }
 
 impl Frames for Inbox {
-    const MIXES: bool = false;
-
     fn send(&self, message: ToStage) -> bool {
         match message {
             ToStage::Decode { frame, .. } => self.put(ViewerEvent::Frame(frame)),

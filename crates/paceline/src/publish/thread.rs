@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use paceline_capture::{AudioSource, VideoSource, clapper};
 use paceline_codec::EncodeError;
-use paceline_session::Topology;
 use paceline_types::{
     EncodedFrame, EncoderTarget, Frequency, MediaTime, SenderId, SeqNo, StreamId, WallClock,
 };
@@ -135,7 +134,7 @@ impl Reader {
             let now = clock();
             let (index, skipped) = pace.advance(now, VIDEO_LATE);
             self.counters.video_superseded.add(skipped);
-            let (mixed, sent) = (self.is_mixed(), self.is_sent());
+            let (mixed, sent) = (self.switches.mixes_picture(), self.switches.sends_picture());
             if !mixed && !sent {
                 continue;
             }
@@ -221,10 +220,11 @@ impl Reader {
             if let Some(tone) = &mut tone {
                 tone.burn(&mut frame);
             }
-            if self.is_mixed() && !self.stage.send(ToStage::LocalAudio(frame.clone())) {
+            if self.switches.mixes_sound() && !self.stage.send(ToStage::LocalAudio(frame.clone())) {
                 self.counters.audio_overrun.add(1);
             }
-            if !self.is_sent() {
+            // A host says it too: to whoever is ready to follow him.
+            if !self.switches.in_room() {
                 continue;
             }
             match encoder.encode(&frame) {
@@ -245,16 +245,6 @@ impl Reader {
                 Err(error) => return self.give_up(stop, StreamId::AUDIO, &error.to_string()),
             }
         }
-    }
-
-    /// Whether our frames go on a stage of our own, as they are.
-    fn is_mixed(&self) -> bool {
-        self.switches.hosting() || self.config.topology == Topology::Mesh
-    }
-
-    /// Whether our frames go to others. What a host sends is the mix.
-    fn is_sent(&self) -> bool {
-        !self.switches.hosting() && self.switches.in_room()
     }
 
     fn send(&self, frame: EncodedFrame) -> bool {

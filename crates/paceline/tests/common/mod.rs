@@ -1,5 +1,7 @@
 //! Rooms on a server of the test's own, with a watchdog.
 
+pub mod watch;
+
 use std::time::Duration;
 
 use paceline::signaling::{Server, ServerConfig};

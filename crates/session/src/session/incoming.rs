@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use paceline_framing::{self as framing, Body, Control, Packet, ReceptionReport};
-use paceline_mesh::Topology;
+use paceline_framing::{Body, Control, Packet, ReceptionReport};
+use paceline_migration::Verdict;
 use paceline_types::{PeerId, SenderId, StreamId, StreamKey};
 
-use super::{Room, Session, is_defined, is_mix};
-use crate::io::{Event, PathReport};
-use crate::roster;
+use super::media::is_of_mix;
+use super::{Room, Session, is_defined};
+use crate::event::Event;
+use crate::io::PathReport;
 
 impl Session {
-    /// The one place where epochs are compared, and roles.
     pub(super) fn handle_packet(
         &mut self,
         now: Instant,
@@ -19,8 +19,14 @@ impl Session {
         peer: PeerId,
         packet: Packet,
     ) {
-        // An epoch is a host's: in a mesh nobody is deposed.
-        if self.has_host() && packet.epoch.is_some_and(|epoch| epoch < room.epoch) {
+        match self.handle_said(now, room, &packet) {
+            Verdict::NotOurs => {}
+            // A lease is said again in a moment.
+            Verdict::Early if matches!(packet.body, Body::Control(Control::Lease(_))) => return,
+            Verdict::Early => return self.hold(now, room, peer, packet),
+            _ => return,
+        }
+        if self.is_stale(room, &packet) {
             self.stats.stale_epoch += 1;
             if let Body::Control(Control::ApplicationData { data, .. }) = &packet.body {
                 // Nobody will read it: its sender must not wait for that.
@@ -28,51 +34,86 @@ impl Session {
             }
             return;
         }
-        let from_host = room.host == Some(peer);
         match packet.body {
-            Body::Media(frame) => {
-                // A mix is the host's, and under an epoch; in a broadcast all media are his,
-                // and nothing is mixed.
-                let mix = is_mix(frame.stream);
-                let wrong = match self.config.topology() {
-                    Topology::Broadcast => !from_host || mix,
-                    _ => mix && (!from_host || packet.epoch.is_none()),
-                };
-                if wrong {
-                    self.stats.wrong_role += 1;
-                } else if !self.receiver.handle_frame(now, packet.sender, frame) {
+            Body::Media(_) => self.handle_frame(now, room, peer, packet),
+            Body::Control(Control::MixInfo(_)) if room.star.is_some() => {
+                self.handle_of_mix(now, room, peer, packet);
+            }
+            Body::Control(control) => {
+                self.handle_control(now, room, (peer, packet.sender), control)
+            }
+        }
+    }
+
+    /// Lets the machine that knows who hosts judge what is said about that.
+    pub(super) fn handle_said(
+        &mut self,
+        now: Instant,
+        room: &mut Room,
+        packet: &Packet,
+    ) -> Verdict {
+        let (Some(star), Body::Control(control)) = (&mut room.star, &packet.body) else {
+            return Verdict::NotOurs;
+        };
+        let verdict = star.migration.handle_control(now, packet.sender, packet.epoch, control);
+        match verdict {
+            Verdict::Stale => self.stats.stale_epoch += 1,
+            Verdict::WrongRole => self.stats.wrong_role += 1,
+            _ => {}
+        }
+        verdict
+    }
+
+    /// The one place where epochs are compared of what is not about who hosts, nor of a mix.
+    ///
+    /// What a member of a star says of himself holds whoever hosts, and is said once: it may
+    /// be on its way while the host changes.
+    fn is_stale(&self, room: &Room, packet: &Packet) -> bool {
+        let of_himself = matches!(
+            packet.body,
+            Body::Control(
+                Control::ApplicationData { .. }
+                    | Control::ReceiverReport(_)
+                    | Control::TrackState { .. }
+            )
+        );
+        // The machine judges what is of a mix.
+        if room.star.is_some() && (of_himself || is_of_mix(packet)) {
+            return false;
+        }
+        // An epoch is a host's: in a mesh nobody is deposed.
+        self.has_host() && packet.epoch.is_some_and(|epoch| epoch < room.epoch())
+    }
+
+    fn handle_control(
+        &mut self,
+        now: Instant,
+        room: &mut Room,
+        (peer, sender): (PeerId, SenderId),
+        control: Control,
+    ) {
+        match control {
+            Control::ApplicationData { channel, data } => {
+                self.event(Event::Data { peer, sender, channel, data });
+            }
+            Control::KeyframeRequest { stream } => {
+                if self.pictures_for(now, room, peer).contains(&stream) {
+                    self.steering.handle_request(stream);
+                } else {
                     self.stats.unknown_stream += 1;
                 }
             }
-            Body::Control(Control::ApplicationData { channel, data }) => {
-                self.event(Event::Data { peer, sender: packet.sender, channel, data });
-            }
-            Body::Control(Control::KeyframeRequest { stream })
-                if stream == self.video_for_peers(room) =>
-            {
-                self.steering.handle_request(stream);
-            }
-            Body::Control(Control::MixInfo(info)) if from_host => self.event(Event::MixInfo(info)),
-            Body::Control(Control::MixInfo(_)) => self.stats.wrong_role += 1,
-            Body::Control(Control::Roster(roster)) if from_host => {
-                // One of another epoch is another host's room.
-                if roster.id.epoch == room.epoch {
-                    room.roster = Some(roster);
-                }
-            }
-            Body::Control(Control::Roster(_)) => self.stats.wrong_role += 1,
-            Body::Control(Control::ReceiverReport(reports)) => {
-                self.handle_reports(room.sender, peer, &reports);
-            }
-            Body::Control(Control::TrackState { stream, enabled })
+            Control::MixInfo(info) if room.host == Some(peer) => self.event(Event::MixInfo(info)),
+            // There is a roster in a star only, and the machine took it.
+            Control::MixInfo(_) | Control::Roster(_) => self.stats.wrong_role += 1,
+            Control::ReceiverReport(reports) => self.handle_reports(room.sender, peer, &reports),
+            Control::TrackState { stream, enabled }
                 if matches!(stream, StreamId::AUDIO | StreamId::VIDEO) =>
             {
-                let stream = StreamKey { sender: packet.sender, stream };
+                let stream = StreamKey { sender, stream };
                 self.event(Event::TrackState { stream, enabled });
             }
-            Body::Control(Control::KeyframeRequest { .. } | Control::TrackState { .. }) => {
-                self.stats.unknown_stream += 1;
-            }
+            Control::TrackState { .. } => self.stats.unknown_stream += 1,
             _ => self.stats.unused += 1,
         }
     }
@@ -89,21 +130,6 @@ impl Session {
                 self.reports.insert((peer, report.stream.stream), path);
             }
         }
-    }
-
-    /// Tells the members of a star who is in the room. Viewers of a broadcast have no
-    /// business with each other, and in a mesh there is nobody whose word counts.
-    pub(super) fn tell_roster(&mut self, now: Instant, room: &mut Room) {
-        if self.config.topology() == Topology::Star && room.host == Some(self.peer) {
-            let roster = self.roster_of(room);
-            room.mesh.broadcast_control(now, Control::Roster(roster));
-        }
-    }
-
-    pub(super) fn roster_of(&self, room: &Room) -> framing::Roster {
-        let others = room.members.values().map(|member| (member.peer, member.sender));
-        let people = std::iter::once((self.peer, room.sender)).chain(others);
-        roster::roster(room.epoch, room.host, people)
     }
 
     pub(super) fn send_reports(&mut self, now: Instant, room: &mut Room) {

@@ -18,7 +18,8 @@ struct Pair {
 impl Pair {
     fn new(host: bool) -> Self {
         let client = |conn: u64| {
-            let capabilities = Capabilities { host, video: vec!["h264".into()], audio: vec![] };
+            let video = vec!["h264".into()];
+            let capabilities = Capabilities { host, video, ..Capabilities::default() };
             let config = ClientConfig::new(id(conn), format!("peer {conn}"));
             Client::new(config.capabilities(capabilities))
         };

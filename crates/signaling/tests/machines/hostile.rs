@@ -9,6 +9,7 @@ use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 use crate::house::{House, announcement, id, peer};
+use crate::witness::{lease, vote};
 
 /// The connections of a story; the even ones share a room, as do the odd ones.
 const CONNS: u64 = 6;
@@ -30,6 +31,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         "peer.offer",
         "peer.ice_candidate",
         "room.host",
+        "witness.lease",
+        "witness.vote",
         "peer.joined",
         "to",
         "\r\n\u{1b}",
@@ -46,7 +49,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     ];
     let keys = prop::sample::select(vec![
         "jsonrpc", "id", "method", "params", "result", "error", "code", "message", "to", "from",
-        "sdp", "peer", "host", "epoch",
+        "sdp", "peer", "host", "epoch", "term", "ballot", "roster", "number", "electors",
+        "granted",
     ]);
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
@@ -72,6 +76,12 @@ fn any_call() -> impl Strategy<Value = Value> {
         }),
         any::<bool>().prop_map(|host| ("room.host", json!({ "host": host }))),
         Just(("peer.disconnect", json!({}))),
+        (0..4_u64, 0..2_u16, any::<u32>(), 0..9_u32).prop_map(|(term, ballot, length, elector)| {
+            ("witness.lease", lease(term, ballot, length, elector, &[elector]))
+        }),
+        (0..4_u64, 0..9_u32)
+            .prop_map(|(term, candidate)| ("witness.vote", vote(term, candidate, (term, 0)))),
+        any_json().prop_map(|params| ("witness.lease", params)),
         any_json().prop_map(|params| ("peer.answer", params)),
     ];
     (good, prop::option::of(0..9_u8)).prop_map(|((method, params), id)| match id {

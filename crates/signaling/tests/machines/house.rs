@@ -125,6 +125,6 @@ pub(crate) fn announcement(conn: u64, host: bool) -> Value {
         "peer": peer(conn),
         "name": format!("peer {conn}"),
         "capabilities": { "video": ["h264"], "audio": ["opus"], "host": host },
-        "protocol": 1,
+        "protocol": 2,
     })
 }

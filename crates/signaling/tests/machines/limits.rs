@@ -119,7 +119,7 @@ fn names_are_short_and_plain() {
     }
     assert!(!with("/peer", json!("alice")).0);
     assert!(!with("/protocol", json!(0)).0);
-    assert_eq!(with("/protocol", json!(2)), (false, json!("protocol")));
+    assert_eq!(with("/protocol", json!(1)), (false, json!("protocol")));
 }
 
 #[test]
@@ -183,11 +183,18 @@ fn the_largest_join_reply_fits_a_frame() {
     for conn in 1..=MAX_MEMBERS as u64 {
         house.open(conn, "limits");
         let codecs = vec!["c".repeat(MAX_CODEC); MAX_CODECS];
+        let nat = json!({
+            "type": "port_restricted",
+            "mapping": "address_and_port_dependent",
+            "upload_kbps": u32::MAX,
+            "rtt_us": u32::MAX,
+            "needs_relay": false,
+        });
         let params = json!({
             "peer": peer(conn),
             "name": "\u{1f980}".repeat(MAX_NAME),
-            "capabilities": { "video": codecs, "audio": codecs, "host": false },
-            "protocol": 1,
+            "capabilities": { "video": codecs, "audio": codecs, "host": false, "nat": nat },
+            "protocol": 2,
         });
         let call =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "peer.announce", "params": params });

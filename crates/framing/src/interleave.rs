@@ -282,6 +282,19 @@ impl Interleaver {
         Some(now.saturating_duration_since(oldest))
     }
 
+    /// The same of pictures alone: what goes before them does not count, nor what has to
+    /// wait for them.
+    #[must_use]
+    pub fn oldest_picture_age(&self, now: Instant) -> Option<Duration> {
+        self.video.queue.oldest().map(|since| now.saturating_duration_since(since))
+    }
+
+    /// Bytes of sound and pictures that wait, bookkeeping included.
+    #[must_use]
+    pub const fn queued_media_bytes(&self) -> usize {
+        self.audio.held() + self.video.queue.held()
+    }
+
     /// Bytes that wait, bookkeeping included.
     #[must_use]
     pub const fn queued_bytes(&self) -> usize {

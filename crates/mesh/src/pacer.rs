@@ -104,7 +104,7 @@ impl Default for PacerConfig {
 /// | group | calls |
 /// |---|---|
 /// | input | [`handle_sent`](Self::handle_sent), [`handle_acked`](Self::handle_acked), [`handle_rtt`](Self::handle_rtt) |
-/// | steering | [`set_waiting`](Self::set_waiting) |
+/// | steering | [`set_waiting`](Self::set_waiting), [`set_limit`](Self::set_limit) |
 /// | output | [`window`](Self::window), [`capacity`](Self::capacity), [`poll_probe`](Self::poll_probe) |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
 ///
@@ -161,6 +161,7 @@ pub struct Pacer {
     spread: Duration,
     probe: Option<Cluster>,
     next_probe: Option<Instant>,
+    limit: Option<Bitrate>,
 }
 
 /// Some bytes that went at one time.
@@ -235,6 +236,7 @@ impl Pacer {
             spread: Duration::ZERO,
             probe: None,
             next_probe: None,
+            limit: None,
             config,
         }
     }
@@ -324,6 +326,16 @@ impl Pacer {
         self.handle_round_trip(now, rtt);
     }
 
+    /// As long as this is set, no more is in flight than a path of that rate holds, and a
+    /// message: for somebody who sees that there is a queue, and lets it drain.
+    ///
+    /// That the path has become slower the window finds out by itself when it has been full
+    /// for two rounds. That may never be if less is sent from now on, and until then what
+    /// is in flight is too much.
+    pub const fn set_limit(&mut self, rate: Option<Bitrate>) {
+        self.limit = rate;
+    }
+
     /// Whether something waits for no other reason than that the window has no room for
     /// it. To be told when nothing more is sent: after anything was queued, and after each
     /// acknowledgement; and before anything is sent if not all of what waits will fit.
@@ -362,7 +374,7 @@ impl Pacer {
             }
             (_, product) => self.growing.max(product.unwrap_or(0)),
         };
-        bytes.clamp(self.config.min_window, self.config.max_window)
+        bytes.min(self.most()).clamp(self.config.min_window, self.config.max_window)
     }
 
     /// What the path takes, as far as it was seen: it may take more, if nobody ever sent
@@ -375,6 +387,21 @@ impl Pacer {
         self.capacity
             .is_measured()
             .then(|| Bitrate::from_bps(self.capacity.best().saturating_mul(8)))
+    }
+
+    /// Bytes that were acknowledged since it was made.
+    pub(crate) const fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The shortest round trip of the last 10 s, if there was one.
+    pub(crate) fn least_rtt(&self) -> Option<Duration> {
+        self.least_rtt.get()
+    }
+
+    /// How long the oldest has been under way of what is not acknowledged.
+    pub(crate) fn oldest_age(&self, now: Instant) -> Option<Duration> {
+        self.in_flight.front().map(|sent| now.saturating_duration_since(sent.at))
     }
 
     /// Whether padding may be sent to measure the path, because nothing else has filled it
@@ -446,6 +473,12 @@ impl Pacer {
         self.round.least_rtt = Some(least);
         self.round.sum = self.round.sum.saturating_add(rtt);
         self.round.count += 1;
+    }
+
+    /// What may be in flight while somebody sees a queue.
+    fn most(&self) -> usize {
+        let Some((rate, rtt)) = self.limit.zip(self.least_rtt.get()) else { return usize::MAX };
+        held(rate.bps() / 8, rtt).saturating_add(self.config.max_message)
     }
 
     /// What the path holds: capacity times length.

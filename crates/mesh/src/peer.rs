@@ -206,7 +206,7 @@ impl Peer {
     }
 
     /// There is no path, or perhaps none.
-    fn is_cut_off(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         self.recovery.is_some() || !self.path_up
     }
 
@@ -281,11 +281,16 @@ impl Peer {
         }
     }
 
+    /// Packets that were not sent.
+    pub(crate) const fn left_out(&self) -> u64 {
+        self.stats.shed + left_out(&self.queue)
+    }
+
     pub(crate) fn stats(&self) -> PeerStats {
         PeerStats {
             state: self.state(),
             queued_bytes: self.queue.queued_bytes(),
-            shed: self.stats.shed + left_out(&self.queue),
+            shed: self.left_out(),
             outstanding: self.outstanding,
             window: self.pacer.window(),
             capacity: self.pacer.capacity(),

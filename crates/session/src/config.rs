@@ -5,6 +5,7 @@ use std::time::Duration;
 use paceline_jitter::{JitterConfig, SyncConfig};
 use paceline_mesh::{MeshConfig, Topology};
 use paceline_migration::MigrationConfig;
+use paceline_types::Bitrate;
 
 /// The bounds of a node, most of them those of the machines it is made of.
 ///
@@ -67,6 +68,27 @@ impl SessionConfig {
     #[must_use]
     pub fn keyframe_window(mut self, window: Duration) -> Self {
         self.steering.keyframe_window = window;
+        self
+    }
+
+    /// What an encoder of pictures makes when no path is too narrow for it, and so what one
+    /// is taken to be set to at first. Defaults to 1.2 Mbit/s.
+    ///
+    /// More makes better pictures where the network has room for them.
+    #[must_use]
+    pub fn max_video_bitrate(mut self, bitrate: Bitrate) -> Self {
+        self.steering.max_video_bitrate = bitrate;
+        self
+    }
+
+    /// What it makes at least, however narrow the path is. Defaults to 100 kbit/s: a
+    /// picture of 320 × 180 that can be made out, 10 times a second.
+    ///
+    /// A path that takes less is sent a part of the pictures: those that wait too long are
+    /// left out, up to the next keyframe. Sound goes first all the same.
+    #[must_use]
+    pub fn min_video_bitrate(mut self, bitrate: Bitrate) -> Self {
+        self.steering.min_video_bitrate = bitrate;
         self
     }
 
@@ -149,12 +171,19 @@ const MAX_DELAY: Duration = Duration::from_millis(400);
 #[derive(Clone, Debug)]
 pub(crate) struct SteeringConfig {
     pub(crate) keyframe_window: Duration,
+    pub(crate) max_video_bitrate: Bitrate,
+    pub(crate) min_video_bitrate: Bitrate,
     pub(crate) report_interval: Duration,
 }
 
 impl Default for SteeringConfig {
     fn default() -> Self {
-        Self { keyframe_window: Duration::from_secs(1), report_interval: Duration::from_secs(1) }
+        Self {
+            keyframe_window: Duration::from_secs(1),
+            max_video_bitrate: Bitrate::from_kbps(1_200),
+            min_video_bitrate: Bitrate::from_kbps(100),
+            report_interval: Duration::from_secs(1),
+        }
     }
 }
 

@@ -236,6 +236,13 @@ pub enum Output {
     /// Our stage has to do something else.
     Stage(StageOrder),
     /// An encoder of ours has to change.
+    ///
+    /// The bitrate is what the paths take of those who get the stream, within the bounds of
+    /// the config, and is told when it is another by a twentieth. It holds until the next:
+    /// also for an encoder that is made anew ([`Session::video_bitrate`](crate::Session::video_bitrate)).
+    /// One path decides: of a single receiver his, of two the slower, of three to seven the
+    /// second slowest, of more the one that a quarter is slower than. Who is slower sees a
+    /// part of the pictures.
     Steer {
         /// Which.
         stream: StreamId,

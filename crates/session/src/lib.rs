@@ -46,8 +46,10 @@
 //! is connected to whom, `media` where frames go and what becomes of those that come,
 //! `migrating` who hosts, `incoming` who may say what, `early` what waits for its host,
 //! `measure` what others are told of how they are placed. `receive` is the way of a media
-//! packet to its decoder; `steering` turns what the network asks for into what encoders do.
+//! packet to its decoder; `steering` turns what the network asks for into what encoders do, and `bitrate` finds
+//! out what a path takes.
 
+mod bitrate;
 mod config;
 mod event;
 mod io;

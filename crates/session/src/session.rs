@@ -9,19 +9,22 @@ mod looking;
 mod measure;
 mod media;
 mod migrating;
+mod rates;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use paceline_framing::{ByeReason, Control, NatState, Role};
 use paceline_mesh::{self as mesh, Mesh, Quality, Recipients, Topology};
-use paceline_types::{Epoch, PeerId, SenderId, StreamId, StreamKey};
+use paceline_types::{ConnectionEvent, Epoch, PeerId, SenderId, StreamId, StreamKey};
 use tracing::debug;
 
 use self::links::Links;
 use self::measure::Measure;
 use self::migrating::Star;
+use self::rates::Rates;
 use crate::SessionConfig;
+use crate::config::SteeringConfig;
 use crate::event::Event;
 use crate::io::{Input, MIX_SENDER, Member, Output, PathReport, Reason, SessionStats};
 use crate::receive::{Due, Receiver};
@@ -34,7 +37,7 @@ use crate::steering::Steering;
 /// | input | [`handle_input`](Self::handle_input) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
-/// | looking | [`stats`](Self::stats), [`mesh_stats`](Self::mesh_stats), [`migration_stats`](Self::migration_stats), [`peer_stats`](Self::peer_stats), [`receive_stats`](Self::receive_stats), [`qualities`](Self::qualities), [`roster`](Self::roster), [`is_host`](Self::is_host), [`is_retiring`](Self::is_retiring), [`standby`](Self::standby), [`path_reports`](Self::path_reports) |
+/// | looking | [`stats`](Self::stats), [`mesh_stats`](Self::mesh_stats), [`migration_stats`](Self::migration_stats), [`peer_stats`](Self::peer_stats), [`receive_stats`](Self::receive_stats), [`qualities`](Self::qualities), [`roster`](Self::roster), [`is_host`](Self::is_host), [`is_retiring`](Self::is_retiring), [`standby`](Self::standby), [`path_reports`](Self::path_reports), [`send_delay`](Self::send_delay), [`video_bitrate`](Self::video_bitrate) |
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
@@ -44,6 +47,7 @@ pub struct Session {
     room: Option<Room>,
     receiver: Receiver,
     steering: Steering,
+    rates: Rates,
     next_report: Option<Instant>,
     disabled: Vec<StreamId>,
     reports: BTreeMap<(PeerId, StreamId), PathReport>,
@@ -95,14 +99,19 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// If the config's `report_interval` or `quality_interval` is zero.
+    /// If the config's `report_interval` or `quality_interval` is zero, its
+    /// `min_video_bitrate` zero, or its `max_video_bitrate` below that.
     #[must_use]
     pub fn new(peer: PeerId, config: SessionConfig) -> Self {
         assert!(!config.steering.report_interval.is_zero(), "report_interval is not zero");
         assert!(!config.quality_interval.is_zero(), "quality_interval is not zero");
+        let SteeringConfig { min_video_bitrate: min, max_video_bitrate: max, .. } = config.steering;
+        assert!(min.bps() > 0, "min_video_bitrate is not zero");
+        assert!(min <= max, "max_video_bitrate is not below min_video_bitrate");
         Self {
             receiver: Receiver::new(config.clone()),
-            steering: Steering::new(config.steering.keyframe_window),
+            steering: Steering::new(&config.steering),
+            rates: Rates::new(&config.steering),
             nat: measure::unknown(peer),
             config,
             peer,
@@ -154,7 +163,13 @@ impl Session {
 
     fn handle_in_room(&mut self, now: Instant, room: &mut Room, input: Input) {
         match input {
-            Input::Connection { peer, event } => room.mesh.handle_connection(now, peer, event),
+            Input::Connection { peer, event } => {
+                let acks = matches!(event, ConnectionEvent::Acked(_));
+                room.mesh.handle_connection(now, peer, event);
+                if acks {
+                    self.rates.handle_acked(now, &mut room.mesh, peer);
+                }
+            }
             Input::Signal { peer, signal } => room.mesh.handle_signal(now, peer, signal),
             Input::Encoded { to, frame } => self.handle_encoded(now, room, to, frame),
             Input::MixInfo(info) => self.handle_own_mix_info(now, room, info),

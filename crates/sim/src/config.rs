@@ -22,6 +22,7 @@ pub struct WorldConfig {
     pub(crate) mesh: MeshConfig,
     pub(crate) session: SessionConfig,
     pub(crate) seats: u16,
+    pub(crate) encodes: bool,
 }
 
 impl WorldConfig {
@@ -72,6 +73,18 @@ impl WorldConfig {
         self
     }
 
+    /// Whether pictures are as large as those of encoders that make what they are told
+    /// ([`Output::Steer`](paceline_session::Output::Steer)), keyframes four times as
+    /// large, and nobody says anything in as many bytes as Opus would take. Defaults to
+    /// `false`: pictures and sound are as they are.
+    ///
+    /// At first they make the session's `max_video_bitrate`.
+    #[must_use]
+    pub const fn encodes(mut self, encodes: bool) -> Self {
+        self.encodes = encodes;
+        self
+    }
+
     /// Participants whose pictures the mix can show in full size. Defaults to 4;
     /// from 1 to 32.
     ///
@@ -106,6 +119,7 @@ impl Default for WorldConfig {
             mesh: node_mesh(Topology::Star),
             session: SessionConfig::default(),
             seats: 4,
+            encodes: false,
         }
     }
 }

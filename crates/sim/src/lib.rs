@@ -38,6 +38,7 @@
 
 mod clock;
 mod config;
+mod encoder;
 mod fabric;
 pub mod kills;
 mod mark;
@@ -60,7 +61,7 @@ pub use clock::{epoch, wall_clock};
 pub use config::WorldConfig;
 pub use fabric::{Fabric, FabricConfig, Holding, RoadConfig, Tally};
 pub use netem::{LinkConfig, Netem, NetemStats, Verdict};
-pub use network::{Network, NetworkConfig, NetworkStats};
+pub use network::{Bottleneck, Network, NetworkConfig, NetworkStats};
 pub use paceline_types as types;
 pub use random::Random;
 pub use reliable::Recovery;

@@ -153,7 +153,7 @@ impl Mixing {
         self.stage.handle_timeout(now);
         while let Some(output) = self.stage.poll_output() {
             match output {
-                StageOutput::Audio { for_peer, frame, seq_tick } => {
+                StageOutput::Audio { for_peer, frame, seq_tick, .. } => {
                     let goes_out = self.goes_out(frame.time);
                     let number = goes_out.then_some(SeqNo::new(seq_tick));
                     if number.is_some() {

@@ -14,6 +14,7 @@ use paceline_signaling::{
 use paceline_transport::{SendError, Transport};
 use paceline_types::{Epoch, PeerId, SenderId, SeqNo, Signal, StreamId};
 
+use crate::encoder::{Encoder, hush};
 use crate::playout::{FromStage, Playout, encode_picture, encode_sound};
 use crate::source::Source;
 use crate::switchboard::{Heard, Switchboard};
@@ -49,6 +50,7 @@ pub(crate) struct Node {
     random: Random,
     clock_ppm: i32,
     source: Option<Source>,
+    encoder: Option<Encoder>,
     sound: Pcm,
     picture_seq: SeqNo,
     sound_seq: SeqNo,
@@ -67,23 +69,28 @@ pub(crate) struct Joining {
     pub(crate) session: SessionConfig,
     pub(crate) stage: StageConfig,
     pub(crate) topology: Topology,
+    pub(crate) encodes: bool,
 }
 
 impl Node {
     pub(crate) fn new(now: Instant, joining: Joining, wires: &mut Wires<'_>) -> Self {
-        let Joining { name, host, clock_ppm, conn, mut random, session, stage, topology } = joining;
+        let Joining { name, host, clock_ppm, conn, mut random, session, stage, topology, encodes } =
+            joining;
         let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
         let peer = PeerId::from_random(id.to_be_bytes());
         let capabilities = Capabilities { host, ..Capabilities::default() };
         let mut client =
             Client::new(ClientConfig::new(peer, name.clone()).capabilities(capabilities));
         client.handle_open();
+        let session = Session::new(peer, session);
+        let encoder = |stream| encodes.then(|| Encoder::new(session.video_bitrate(stream)));
+        let (encoder, mix_encoder) = (encoder(StreamId::VIDEO), encoder(StreamId::MIX_VIDEO));
         let mut node = Self {
             name,
             peer,
             conn,
-            session: Session::new(peer, session),
-            playout: Playout::new(stage, topology),
+            session,
+            playout: Playout::new(stage, topology, mix_encoder),
             events: Vec::new(),
             connect: None,
             errors: 0,
@@ -95,6 +102,7 @@ impl Node {
             random,
             clock_ppm,
             source: None,
+            encoder,
             sound: Pcm::new(1).expect("one channel is a layout"),
             picture_seq: SeqNo::default(),
             sound_seq: SeqNo::default(),
@@ -215,7 +223,8 @@ impl Node {
                 self.playout.show_own(now, picture.clone());
             }
             if self.playout.sends_own() && self.in_room {
-                let frame = encode_picture(StreamId::VIDEO, &mut self.picture_seq, &picture);
+                let (stream, seq) = (StreamId::VIDEO, &mut self.picture_seq);
+                let frame = encode_picture(&mut self.encoder, stream, seq, &picture);
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
             }
         }
@@ -224,8 +233,11 @@ impl Node {
                 self.playout.say_own(now, sound.clone());
             }
             if self.playout.sends_own() && self.in_room {
-                let frame =
-                    encode_sound(&mut self.sound, StreamId::AUDIO, &mut self.sound_seq, &sound);
+                let (stream, seq) = (StreamId::AUDIO, &mut self.sound_seq);
+                let frame = match self.encoder {
+                    Some(_) => hush(stream, seq, &sound),
+                    None => encode_sound(&mut self.sound, stream, seq, &sound),
+                };
                 self.handle(now, Input::Encoded { to: Recipients::All, frame }, wires);
             }
         }
@@ -277,7 +289,12 @@ impl Node {
             Output::Witness(request) => self.client.witness(request),
             Output::Signal { peer, signal } => self.client.send(peer, signal),
             // Every frame of a codec that changes nothing is a keyframe.
-            Output::Steer { .. } => {}
+            Output::Steer { stream: StreamId::MIX_VIDEO, target } => self.playout.steer(target),
+            Output::Steer { target, .. } => {
+                if let Some(encoder) = &mut self.encoder {
+                    encoder.set_target(target);
+                }
+            }
             Output::Transmit { peer, bytes } => {
                 let sent = wires.network.transport(self.peer).try_send(now, peer, bytes);
                 self.errors += u64::from(sent == Err(SendError::Full));

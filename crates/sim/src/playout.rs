@@ -4,16 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use paceline_codec::{AudioDecoder, AudioEncoder, PassThrough, Pcm, VideoDecoder, VideoEncoder};
+use paceline_codec::{
+    AudioDecoder, AudioEncoder, DecodeError, EncoderTarget, PassThrough, Pcm, VideoDecoder,
+    VideoEncoder,
+};
 use paceline_playout::{
     MixClock, Seam, SeamConfig, SeamOutput, SeamStats, SourceStats, Stage, StageConfig,
 };
-use paceline_session::{MixerState, Role, StageOrder, Topology};
+use paceline_session::{MIX_SENDER, MixerState, Role, StageOrder, Topology};
 use paceline_types::{
     AudioFrame, EncodedFrame, Epoch, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId,
     SeqNo, StreamId, StreamKey, VideoFrame,
 };
 
+use crate::encoder::{Decoder, Encoder, hush, unhush};
 use crate::mixing::{Made, Mixing};
 use crate::senses::Senses;
 use crate::wall_clock;
@@ -43,6 +47,11 @@ pub(crate) struct Playout {
     mix_time: MediaTime,
     seam: Seam,
     sound: Pcm,
+    /// Of the mix, and of what comes; none if pictures are as they are.
+    encoder: Option<Encoder>,
+    decoders: BTreeMap<StreamKey, Decoder>,
+    /// Pictures that came and could not be shown for one before them that did not.
+    pub(crate) broken: u64,
     pub(crate) senses: Senses,
     /// Frames that the session said are missing.
     pub(crate) lost: u64,
@@ -51,7 +60,7 @@ pub(crate) struct Playout {
 }
 
 impl Playout {
-    pub(crate) fn new(config: StageConfig, topology: Topology) -> Self {
+    pub(crate) fn new(config: StageConfig, topology: Topology, encoder: Option<Encoder>) -> Self {
         Self {
             config,
             topology,
@@ -64,6 +73,9 @@ impl Playout {
             mix_time: MediaTime::new(0, Frequency::AUDIO),
             seam: Seam::new(SeamConfig::default()),
             sound: Pcm::new(1).expect("one channel is a layout"),
+            encoder,
+            decoders: BTreeMap::new(),
+            broken: 0,
             senses: Senses::new(),
             lost: 0,
             errors: 0,
@@ -200,7 +212,11 @@ impl Playout {
             self.follow_clock(now, epoch, arrival, frame);
         }
         if frame.coding.is_audio() {
-            match self.sound.decode(frame) {
+            let sound = match self.encoder {
+                Some(_) => Ok(unhush(frame)),
+                None => self.sound.decode(frame),
+            };
+            match sound {
                 Ok(sound) => self.play(now, key, at, sound, epoch),
                 Err(_) => {
                     self.errors += 1;
@@ -208,7 +224,7 @@ impl Playout {
                 }
             }
         } else {
-            match PassThrough.decode(frame) {
+            match self.decode_picture(key, frame) {
                 Ok(Some(picture)) if key.stream == StreamId::MIX_VIDEO => {
                     let epoch = epoch.unwrap_or_default();
                     self.seam.handle_remote_picture(now, epoch, at, picture);
@@ -221,6 +237,25 @@ impl Playout {
         }
     }
 
+    fn decode_picture(
+        &mut self,
+        key: StreamKey,
+        frame: &EncodedFrame,
+    ) -> Result<Option<VideoFrame>, DecodeError> {
+        if self.encoder.is_none() {
+            return PassThrough.decode(frame);
+        }
+        let picture = self.decoders.entry(key).or_default().decode(frame);
+        self.broken += u64::from(picture.is_none());
+        Ok(picture)
+    }
+
+    pub(crate) fn steer(&mut self, target: EncoderTarget) {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.set_target(target);
+        }
+    }
+
     /// The same sound of two hosts: it fades from the one to the other.
     pub(crate) fn crossfade(
         &mut self,
@@ -230,6 +265,15 @@ impl Playout {
         epoch: Epoch,
     ) {
         self.follow_clock(now, epoch, now, new);
+        if self.encoder.is_some() {
+            return self.play(
+                now,
+                StreamKey { sender: MIX_SENDER, stream: StreamId::MIX_AUDIO },
+                now.max(due),
+                unhush(new),
+                Some(epoch),
+            );
+        }
         match (self.sound.decode(old), self.sound.decode(new)) {
             (Ok(old), Ok(new)) => {
                 self.mix_time = new.time;
@@ -363,14 +407,18 @@ impl Playout {
             Made::Sound { for_peer, frame, number: Some(mut number) } if sends => {
                 if let Some(&peer) = self.peers.get(&for_peer) {
                     let stream = StreamId::MIX_AUDIO;
-                    let frame = encode_sound(&mut self.sound, stream, &mut number, &frame);
+                    let frame = match self.encoder {
+                        Some(_) => hush(stream, &mut number, &frame),
+                        None => encode_sound(&mut self.sound, stream, &mut number, &frame),
+                    };
                     to_send.push(FromStage::Encoded { to: Some(peer), frame });
                 }
             }
             Made::Sound { .. } => {}
             Made::Picture { frame, number } => {
                 if let Some(mut number) = number.filter(|_| sends && !self.peers.is_empty()) {
-                    let frame = encode_picture(StreamId::MIX_VIDEO, &mut number, &frame);
+                    let stream = StreamId::MIX_VIDEO;
+                    let frame = encode_picture(&mut self.encoder, stream, &mut number, &frame);
                     to_send.push(FromStage::Encoded { to: None, frame });
                 }
                 self.seam.handle_own_picture(now, frame);
@@ -413,10 +461,14 @@ fn is_mix(stream: StreamId) -> bool {
 
 /// The picture as a frame of `stream`, with the next number.
 pub(crate) fn encode_picture(
+    encoder: &mut Option<Encoder>,
     stream: StreamId,
     seq: &mut SeqNo,
     picture: &VideoFrame,
 ) -> EncodedFrame {
+    if let Some(encoder) = encoder {
+        return encoder.encode(stream, seq, picture);
+    }
     let encoded =
         PassThrough.encode(picture).ok().flatten().expect("nothing is refused or skipped");
     let frame = EncodedFrame {

@@ -25,6 +25,7 @@ use bytes::Bytes;
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
     number: u64,
+    bytes: usize,
     ends: Option<Bytes>,
 }
 
@@ -72,6 +73,21 @@ pub enum Recovery {
         /// and so does the engine.
         rto_min: Duration,
     },
+}
+
+impl Data {
+    /// Bytes of the message that it stands for.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.segment.bytes
+    }
+}
+
+impl Ack {
+    /// A block of gaps is four bytes (RFC 9260 §3.3.4), for as many as there are at most.
+    pub(crate) fn bytes(&self) -> usize {
+        let gaps = self.held.chunk_by(|a, b| a + 1 == *b).count();
+        16 + 4 * gaps
+    }
 }
 
 /// The sending end.
@@ -122,7 +138,11 @@ impl Outbox {
         self.outstanding += message.len();
         for number in self.next_segment..=last {
             let ends = (number == last).then(|| message.clone());
-            self.transmit(now, Segment { number, ends }, false);
+            let bytes = match ends {
+                Some(_) => message.len() - SEGMENT * (segments as usize - 1),
+                None => SEGMENT,
+            };
+            self.transmit(now, Segment { number, bytes, ends }, false);
         }
         self.next_segment = last + 1;
         if self.probe_at.is_none() {

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use paceline_playout::{SeamStats, SourceStats};
 use paceline_session::{Event, MigrationStats, PeerStats, ReceiveStats, Role};
 use paceline_transport::SendError;
-use paceline_types::{Epoch, PeerId, Signal, StreamId, StreamKey};
+use paceline_types::{Bitrate, Epoch, PeerId, Signal, StreamId, StreamKey};
 
 use crate::node::{Joining, Node, Wires};
 use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
 use crate::switchboard::Switchboard;
-use crate::{Network, Random, WorldConfig, epoch, voice};
+use crate::{Bottleneck, Network, Random, WorldConfig, epoch, voice};
 
 /// A node of a [`World`], in the order they joined.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -28,9 +28,9 @@ impl NodeId {
 /// | group | calls |
 /// |---|---|
 /// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`hand_over`](Self::hand_over), [`leave`](Self::leave), [`kill`](Self::kill) |
-/// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`inject`](Self::inject), [`signal`](Self::signal) |
+/// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`set_uplink`](Self::set_uplink), [`set_downlink`](Self::set_downlink), [`inject`](Self::inject), [`signal`](Self::signal) |
 /// | time | [`run_for`](Self::run_for), [`elapsed`](Self::elapsed) |
-/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer), [`hosts`](Self::hosts), [`standby`](Self::standby), [`migration_stats`](Self::migration_stats), [`seam_stats`](Self::seam_stats) |
+/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer), [`hosts`](Self::hosts), [`standby`](Self::standby), [`migration_stats`](Self::migration_stats), [`seam_stats`](Self::seam_stats), [`video_bitrate`](Self::video_bitrate), [`send_delay`](Self::send_delay), [`picture_ages`](Self::picture_ages), [`broken_pictures`](Self::broken_pictures) |
 ///
 /// Everybody shows a picture and says something as long as he is there.
 ///
@@ -104,7 +104,9 @@ impl World {
         let topology = self.config.mesh.topology();
         let random = self.random.fork();
         let name = name.to_owned();
-        let joining = Joining { name, host, clock_ppm, conn, random, session, stage, topology };
+        let encodes = self.config.encodes;
+        let joining =
+            Joining { name, host, clock_ppm, conn, random, session, stage, topology, encodes };
         let Self { network, switchboard, .. } = self;
         self.nodes.push(Node::new(now, joining, &mut Wires { network, switchboard }));
         NodeId(self.nodes.len() - 1)
@@ -145,6 +147,16 @@ impl World {
     /// signalling server.
     pub fn isolate(&mut self, node: NodeId) {
         self.network.isolate(self.peer(node));
+    }
+
+    /// All that a node sends goes through this from now on; without one there is no limit.
+    pub fn set_uplink(&mut self, node: NodeId, to: Option<Bottleneck>) {
+        self.network.set_uplink(self.now, self.peer(node), to);
+    }
+
+    /// All that a node gets goes through this from now on; without one there is no limit.
+    pub fn set_downlink(&mut self, node: NodeId, to: Option<Bottleneck>) {
+        self.network.set_downlink(self.now, self.peer(node), to);
     }
 
     /// Makes every link whole again.
@@ -293,6 +305,35 @@ impl World {
     #[must_use]
     pub fn source_stats(&self, host: NodeId, of: NodeId) -> Option<SourceStats> {
         self.nodes[host.0].playout.source_stats(self.nodes[of.0].us?)
+    }
+
+    /// What a node's encoder of a stream is told to make.
+    #[must_use]
+    pub fn video_bitrate(&self, node: NodeId, stream: StreamId) -> Bitrate {
+        self.nodes[node.0].session.video_bitrate(stream)
+    }
+
+    /// How long what a node's encoder of a stream makes now waits on its way.
+    #[must_use]
+    pub fn send_delay(&self, node: NodeId, stream: StreamId) -> Duration {
+        self.nodes[node.0].session.send_delay(self.now, stream)
+    }
+
+    /// Pictures that came to a node and could not be shown because one before them did not
+    /// come.
+    #[must_use]
+    pub fn broken_pictures(&self, node: NodeId) -> u64 {
+        self.nodes[node.0].playout.broken
+    }
+
+    /// How old each new picture of `of` was when it was shown to `node`, one after the
+    /// other.
+    #[must_use]
+    pub fn picture_ages(&self, node: NodeId, of: NodeId) -> Vec<Duration> {
+        let perceived = &self.nodes[node.0].playout.senses.perceived;
+        let of = self.nodes[of.0].us.and_then(|us| perceived.get(&us));
+        let ages = of.map(|perceived| perceived.pictures.latencies.iter());
+        ages.into_iter().flatten().map(|&age| Duration::from_micros(age.into())).collect()
     }
 
     /// How a node receives the sound of `of`, if he sends it any.

@@ -71,7 +71,7 @@ impl Session {
             }
             mesh::Event::NeedsKeyframe { peer } => {
                 for stream in self.pictures_for(now, room, peer) {
-                    self.steering.handle_request(stream);
+                    self.handle_keyframe_request(now, peer, stream);
                 }
             }
             mesh::Event::Packet { peer, packet } => self.handle_packet(now, room, peer, packet),

@@ -98,7 +98,7 @@ impl Session {
             }
             Control::KeyframeRequest { stream } => {
                 if self.pictures_for(now, room, peer).contains(&stream) {
-                    self.steering.handle_request(stream);
+                    self.handle_keyframe_request(now, peer, stream);
                 } else {
                     self.stats.unknown_stream += 1;
                 }

@@ -10,6 +10,7 @@ use tracing::info;
 use super::links::Links;
 use super::measure::Measure;
 use super::migrating::{self, Star};
+use super::rates::Rates;
 use super::{Room, Session};
 use crate::event::Event;
 use crate::io::{Member, Output, Roster};
@@ -48,6 +49,7 @@ impl Session {
         for member in roster.members {
             self.admit_member(now, &mut room, member);
         }
+        self.rates = Rates::new(&self.config.steering);
         self.next_report = now.checked_add(self.config.steering.report_interval);
         self.room = Some(room);
     }

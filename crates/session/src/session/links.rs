@@ -232,6 +232,7 @@ impl Session {
         self.receiver.forget(sender);
         self.reports.retain(|&(other, _), _| other != peer);
         self.qualities.remove(&peer);
+        self.rates.forget(peer);
     }
 }
 

@@ -9,6 +9,7 @@ use paceline_types::{EncodedFrame, Epoch, MediaTime, MixInfo, PeerId, StreamId};
 use tracing::debug;
 
 use super::early::Held;
+use super::rates::size_of;
 use super::{Room, Session, is_mix};
 use crate::event::Event;
 
@@ -28,15 +29,19 @@ impl Session {
                 return self.miss_of_mix(room, epoch, frame.stream);
             };
             self.note_keyframe(now, &frame);
+            let size = size_of(&frame);
             let packet =
                 Packet { sender: room.sender, epoch: Some(epoch), body: Body::Media(frame) };
             self.send_mix(now, room, to, epoch, &packet);
+            self.note_sent(now, room, everybody(room, to), size);
         } else if is_star {
             self.send_own(now, room, frame);
         } else {
             self.note_keyframe(now, &frame);
+            let size = size_of(&frame);
             let packet = Packet { sender: room.sender, epoch: None, body: Body::Media(frame) };
             room.mesh.send(now, to, &packet);
+            self.note_sent(now, room, everybody(room, to), size);
         }
     }
 
@@ -118,8 +123,10 @@ impl Session {
                 }
             }
         }
+        let size = size_of(&frame);
         let packet = Packet { sender: room.sender, epoch: None, body: Body::Media(frame) };
-        room.mesh.send_to(now, to, &packet);
+        room.mesh.send_to(now, to.iter().copied(), &packet);
+        self.note_sent(now, room, to, size);
     }
 
     /// Who gets our own sound, or our picture: the host; and the standby, or who is about to
@@ -274,6 +281,14 @@ impl Session {
         if let Some(star) = &mut room.star {
             self.stats.early_dropped += star.early.handle_timeout(now);
         }
+    }
+}
+
+/// Who is meant.
+fn everybody(room: &Room, to: Recipients) -> Vec<PeerId> {
+    match to {
+        Recipients::One(peer) => vec![peer],
+        _ => room.mesh.connected().collect(),
     }
 }
 

@@ -20,6 +20,7 @@
 //! What the rules of RFC 9429 §4.1 for a signalling state forbid ends the connection,
 //! as it does in the engine, and is counted.
 
+mod bottleneck;
 mod config;
 mod description;
 mod end;
@@ -29,11 +30,13 @@ mod traffic;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
+pub use bottleneck::Bottleneck;
 use bytes::Bytes;
 pub use config::NetworkConfig;
 use paceline_transport::SendError;
 use paceline_types::{ConnectionEvent, ConnectionOp, PeerId};
 
+use self::bottleneck::Strait;
 use self::description::Address;
 use self::end::End;
 use self::traffic::Packet;
@@ -71,7 +74,7 @@ pub struct NetworkStats {
 /// | group | calls |
 /// |---|---|
 /// | input | [`transport`](Self::transport), [`handle_timeout`](Self::handle_timeout) |
-/// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`change_path`](Self::change_path) |
+/// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`change_path`](Self::change_path), [`set_uplink`](Self::set_uplink), [`set_downlink`](Self::set_downlink) |
 /// | output | [`ready`](Self::ready), [`SimTransport::poll_event`](paceline_transport::Transport::poll_event) |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
 /// | looking | [`agree`](Self::agree), [`ends`](Self::ends), [`links`](Self::links), [`stats`](Self::stats) |
@@ -92,6 +95,9 @@ pub struct Network {
     addresses: BTreeMap<PeerId, Address>,
     cuts: BTreeSet<Way>,
     isolated: BTreeSet<PeerId>,
+    /// What nodes send all goes through, and what they get.
+    uplinks: BTreeMap<PeerId, Strait>,
+    downlinks: BTreeMap<PeerId, Strait>,
     /// Of those who have any.
     events: BTreeMap<PeerId, VecDeque<(PeerId, ConnectionEvent)>>,
     stats: NetworkStats,
@@ -121,6 +127,8 @@ impl Network {
             addresses: BTreeMap::new(),
             cuts: BTreeSet::new(),
             isolated: BTreeSet::new(),
+            uplinks: BTreeMap::new(),
+            downlinks: BTreeMap::new(),
             events: BTreeMap::new(),
             stats: NetworkStats::default(),
         }
@@ -141,6 +149,17 @@ impl Network {
     /// Cuts the links between a node and all others, also those that come later.
     pub fn isolate(&mut self, node: PeerId) {
         self.isolated.insert(node);
+    }
+
+    /// From now on all that a node sends goes through this, and shares it. Without one
+    /// there is no limit, as at first.
+    pub fn set_uplink(&mut self, now: Instant, node: PeerId, to: Option<Bottleneck>) {
+        set_strait(&mut self.uplinks, now, node, to);
+    }
+
+    /// The same of all that a node gets.
+    pub fn set_downlink(&mut self, now: Instant, node: PeerId, to: Option<Bottleneck>) {
+        set_strait(&mut self.downlinks, now, node, to);
     }
 
     /// Makes every link whole again. What still waits at its sender is sent again.
@@ -173,6 +192,8 @@ impl Network {
         self.addresses.remove(&node);
         self.cuts.retain(|&(a, b)| a != node && b != node);
         self.isolated.remove(&node);
+        self.uplinks.remove(&node);
+        self.downlinks.remove(&node);
         self.events.remove(&node);
     }
 
@@ -346,6 +367,23 @@ impl Network {
         let used = self.ends.contains_key(&way) || self.ends.contains_key(&(way.1, way.0));
         if !used && self.links.get(&way).is_some_and(|link| link.netem.is_empty()) {
             self.remove_link(way);
+        }
+    }
+}
+
+fn set_strait(
+    straits: &mut BTreeMap<PeerId, Strait>,
+    now: Instant,
+    node: PeerId,
+    to: Option<Bottleneck>,
+) {
+    match (to, straits.get_mut(&node)) {
+        (None, _) => {
+            straits.remove(&node);
+        }
+        (Some(to), Some(strait)) => strait.change(now, to),
+        (Some(to), None) => {
+            straits.insert(node, Strait::new(now, to));
         }
     }
 }

@@ -32,6 +32,18 @@ pub(super) enum Body {
     LetIn(u64, u64),
 }
 
+impl Body {
+    /// How long it is on the wire.
+    fn bytes(&self) -> usize {
+        HEADERS
+            + match self {
+                Self::Ack(ack) => ack.bytes(),
+                Self::Data(data) => data.bytes(),
+                Self::Alive | Self::Close | Self::Knock(..) | Self::LetIn(..) => 0,
+            }
+    }
+}
+
 impl Network {
     /// Sends over the path there is, if there is one.
     pub(super) fn put(&mut self, now: Instant, way: Way, body: Body) {
@@ -49,12 +61,21 @@ impl Network {
         if cut || route.ours != own {
             return;
         }
+        let bytes = body.bytes();
         let packet = Packet { route, ends: (end.id, theirs.session), body };
+        let mut departs = now;
+        let straits = [self.uplinks.get_mut(&way.0), self.downlinks.get_mut(&way.1)];
+        for strait in straits.into_iter().flatten() {
+            match strait.pass(departs, bytes) {
+                Some(through) => departs = through,
+                None => return,
+            }
+        }
         let (config, random) = (self.config.link, &mut self.random);
         let new = || Link { netem: Netem::new(config, random.fork()), wake: None };
         let link = self.links.entry(way).or_insert_with(new);
         // Whether it is lost, its sender must not know.
-        let _ = link.netem.handle_packet(now, packet);
+        let _ = link.netem.handle_packet(departs, packet);
         self.wake_link(way);
     }
 
@@ -204,6 +225,10 @@ impl Network {
         self.wake_end(way);
     }
 }
+
+/// Of IPv4 or IPv6, UDP, DTLS and SCTP: what is left of 1,280 bytes when 1,200 are
+/// payload.
+const HEADERS: usize = 80;
 
 /// How often the caller knocks: as often as ICE sends its checks again when it has
 /// but one pair (RFC 8445 §14.3).

@@ -5,18 +5,31 @@ BENCH ?=
 CARGO ?= cargo
 export JSON OUT RUNS_EACH SECONDS_EACH TARGET TRACES
 
+# Each package is known by a command that succeeds where it is installed.
+is_missing = $(if $(shell $(SHOWS_$(1)) >/dev/null 2>&1 && echo y),,$(1))
+
 # cmake builds libopus; nasm makes OpenH264 three times as fast, and its absence
-# is silent.
-PACKAGES := cmake nasm
-MISSING := $(foreach package,$(PACKAGES),$(if $(shell command -v $(package) 2>/dev/null),,$(package)))
+# is silent; microphones and loudspeakers need the headers of ALSA.
+PACKAGES := cmake nasm $(if $(filter Linux,$(shell uname)),pkg-config libasound2-dev)
+SHOWS_cmake := command -v cmake
+SHOWS_nasm := command -v nasm
+SHOWS_pkg-config := command -v pkg-config
+SHOWS_libasound2-dev := pkg-config --exists alsa
+MISSING := $(foreach package,$(PACKAGES),$(call is_missing,$(package)))
+
+# With all features, as `check` and `test` build: VP8 and VP9.
+FEATURES := libvpx-dev
+SHOWS_libvpx-dev := pkg-config --exists vpx
+MISSING_FEATURES = $(foreach package,$(FEATURES),$(call is_missing,$(package)))
 
 # Programs that run ours beside the best of others: no members of the workspace.
-COMPARISONS := drift fanout resample sync timing
+COMPARISONS := drift fanout resample share sync timing
 
-# What tests/interop talks with, and what examples/tests draws on. GStreamer's plugins are
-# no commands: each of these is known by an element of it.
+# What tests/interop talks with, and what examples/tests draws on and speaks into.
+# GStreamer's plugins are no commands: each of these is known by an element of it.
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 tmux
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 pulseaudio \
+	pulseaudio-utils tmux xvfb
 SHOWS_ffmpeg := command -v ffmpeg
 SHOWS_gstreamer1.0-tools := command -v gst-launch-1.0
 SHOWS_gstreamer1.0-plugins-base := gst-inspect-1.0 --exists oggdemux
@@ -25,12 +38,15 @@ SHOWS_gstreamer1.0-plugins-bad := gst-inspect-1.0 --exists h264parse
 SHOWS_gstreamer1.0-plugins-ugly := gst-inspect-1.0 --exists x264enc
 SHOWS_gstreamer1.0-libav := gst-inspect-1.0 --exists avdec_h264
 SHOWS_iproute2 := command -v ip
+SHOWS_pulseaudio := command -v pulseaudio
+SHOWS_pulseaudio-utils := command -v pactl
 SHOWS_tmux := command -v tmux
+SHOWS_xvfb := command -v Xvfb
 # Looked for only when asked: it takes a second.
-MISSING_PEERS = $(foreach peer,$(PEERS),$(if $(shell $(SHOWS_$(peer)) >/dev/null 2>&1 && echo y),,$(peer)))
+MISSING_PEERS = $(foreach peer,$(PEERS),$(call is_missing,$(peer)))
 
-.PHONY: broadcast call test check sim bench bench-drift bench-fanout bench-resample bench-sync \
-	bench-timing fuzz interop deps interop-deps
+.PHONY: broadcast call test check sim bench bench-drift bench-fanout bench-resample bench-share \
+	bench-sync bench-timing fuzz interop deps feature-deps interop-deps
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
@@ -48,7 +64,7 @@ bench: deps
 
 # Beside the best that others have, in one run: TRACES=FOLDER for other recordings, JSON=1
 # for a machine. Programs of their own, so that nobody who builds paceline builds them.
-bench-drift bench-fanout bench-resample bench-sync: bench-%: deps
+bench-drift bench-fanout bench-resample bench-share bench-sync: bench-%: deps
 	@CARGO_TARGET_DIR=target/peers $(CARGO) run --release --quiet \
 		--manifest-path benches/peers/$*/Cargo.toml -- $(ARGS)
 
@@ -58,22 +74,27 @@ bench-timing: deps
 
 # Every fuzz target for so many seconds: make fuzz SECONDS_EACH=30, or RUNS_EACH=1000000
 # SECONDS_EACH=0, or TARGET=header for one of them.
-fuzz: deps
+fuzz: deps feature-deps
 	@fuzz/run
 
-test: deps
+test: deps feature-deps
 	$(CARGO) test --workspace --exclude paceline-fuzz --all-features
+	@# What a build without a feature says.
+	$(CARGO) test -p paceline-codec --no-default-features
 	@# Its feature is libFuzzer, which the replay of the corpora does not need.
 	$(CARGO) test -p paceline-fuzz
 	@# What measures the jitter buffers is measured too.
 	CARGO_TARGET_DIR=target/peers $(CARGO) test --manifest-path benches/peers/timing/Cargo.toml
+	@# And so is what looks at shared screens.
+	CARGO_TARGET_DIR=target/peers $(CARGO) test --manifest-path benches/peers/share/Cargo.toml
 
 # Here a peer that is not installed is a failure; in `make test` its tests are skipped.
-interop: deps interop-deps
+interop: deps feature-deps interop-deps
 	PACELINE_INTEROP=required $(CARGO) test -p paceline-tests -- --nocapture $(ARGS)
-	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test lan --test terminal -- --nocapture
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test lan --test share --test terminal -- --nocapture
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-capture -p paceline-codec -p paceline-playout --all-features
 
-check: deps
+check: deps feature-deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
@@ -96,21 +117,8 @@ check: deps
 	fi
 
 # Only as root, and only on Debian and its kin; anybody else is told what to do.
-deps:
-ifneq ($(strip $(MISSING)),)
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing $(MISSING) with apt-get"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(MISSING) >/dev/null; \
-	else \
-		echo "missing: $(MISSING)"; \
-		echo "install with: apt-get install $(MISSING)   (as root, or what your system has instead)"; \
-		exit 1; \
-	fi
-endif
-
-# The same manner; only `interop` and CI ask for it, as it is a lot to install.
-interop-deps:
-	@missing="$(strip $(MISSING_PEERS))"; \
+define install
+	@missing="$(strip $(1))"; \
 	if [ -z "$$missing" ]; then \
 		:; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -122,3 +130,14 @@ interop-deps:
 		echo "install with: apt-get install $$missing   (as root, or what your system has instead)"; \
 		exit 1; \
 	fi
+endef
+
+deps:
+	$(call install,$(MISSING))
+
+feature-deps:
+	$(call install,$(MISSING_FEATURES))
+
+# Only `interop` and CI ask for these, as they are a lot to install.
+interop-deps:
+	$(call install,$(MISSING_PEERS))

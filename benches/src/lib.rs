@@ -1,1 +1,5 @@
-//! Benches only: see the files beside `Cargo.toml`.
+//! What several benches and comparisons share: desktops that are known to the pixel.
+
+pub mod display;
+pub mod painter;
+pub mod scene;

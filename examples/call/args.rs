@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use paceline::Topology;
 use paceline::playout::terminal::Colours;
 use paceline::types::PictureFormat;
-use paceline::{AudioInput, Topology, VideoInput};
 
+use crate::sources::{Audio, Speaker, Video};
 use crate::{orders, shape};
 
 /// What to do.
@@ -27,23 +27,6 @@ pub(crate) enum Mode {
     MeasureFailover,
     /// Guests that come and go, each measured; to this room or one of our own.
     MeasureJoins(Option<String>),
-}
-
-/// Where a picture comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Video {
-    Clip,
-    File(PathBuf),
-    Test,
-}
-
-/// Where a sound comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Audio {
-    Clip,
-    File(PathBuf),
-    Silence,
-    Tone,
 }
 
 /// Everything the command line says, checked.
@@ -65,6 +48,7 @@ pub(crate) struct Args {
     pub(crate) picture: PictureFormat,
     pub(crate) video: Video,
     pub(crate) audio: Audio,
+    pub(crate) speaker: Speaker,
     pub(crate) listen: SocketAddr,
     pub(crate) name: Option<String>,
     pub(crate) ascii: bool,
@@ -89,6 +73,10 @@ pub(crate) struct Args {
 /// What came of the command line.
 #[derive(Debug)]
 pub(crate) enum Parsed {
+    /// What there is to capture and to play on.
+    Devices {
+        json: bool,
+    },
     Run(Box<Args>),
     Say(String),
 }
@@ -124,6 +112,7 @@ impl Args {
             picture: PictureFormat::H264,
             video: Video::Clip,
             audio: Audio::Clip,
+            speaker: Speaker::Auto,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             name: None,
             ascii: false,
@@ -139,6 +128,7 @@ impl Args {
         let mut parser = lexopt::Parser::from_iter(args);
         let mut words = Vec::new();
         let (mut participants, mut host) = (None, None);
+        let mut list_devices = false;
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("help") | Short('h') => return Ok(Parsed::Say(HELP.to_owned())),
@@ -179,8 +169,10 @@ impl Args {
                     this.child = Some(number("--child", &parser.value()?, 1, 10)? - 1);
                 }
                 Long("picture") => this.picture = picture(&text(parser.value()?)?)?,
-                Long("video") => this.video = video(parser.value()?)?,
-                Long("audio") => this.audio = audio(parser.value()?)?,
+                Long("video") => this.video = Video::parse(parser.value()?)?,
+                Long("audio") => this.audio = Audio::parse(parser.value()?)?,
+                Long("speaker") => this.speaker = Speaker::parse(parser.value()?)?,
+                Long("list-devices") => list_devices = true,
                 Long("listen") => {
                     let value = text(parser.value()?)?;
                     this.listen = value.parse().map_err(|_| {
@@ -193,6 +185,9 @@ impl Args {
                 Value(word) => words.push(text(word)?),
                 other => return Err(other.unexpected().into()),
             }
+        }
+        if list_devices {
+            return Ok(Parsed::Devices { json: this.json });
         }
         this.mode = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] => Mode::All,
@@ -255,16 +250,8 @@ impl Args {
         add("--view", &(self.viewer() + 1).to_string());
         add("--name", &self.name(index));
         add("--picture", &picture_word(self.picture));
-        match &self.video {
-            Video::Clip => {}
-            Video::File(path) => add("--video", path),
-            Video::Test => add("--video", &"test"),
-        }
-        match &self.audio {
-            Audio::Clip => {}
-            Audio::File(path) => add("--audio", path),
-            Audio::Silence => add("--audio", &"silence"),
-            Audio::Tone => add("--audio", &"tone"),
+        for (option, word) in self.source_options(index) {
+            add(option, &word);
         }
         if let Some(colours) = self.colours {
             add("--colour", &colours_word(colours));
@@ -285,27 +272,6 @@ impl Args {
         )
     }
 
-    /// What participant `index` shows.
-    pub(crate) fn video_input(&self, index: usize) -> VideoInput {
-        match &self.video {
-            Video::Clip => VideoInput::File(clip(index, "h264")),
-            Video::File(path) => VideoInput::File(path.clone()),
-            Video::Test => VideoInput::Test,
-        }
-    }
-
-    /// What participant `index` says.
-    pub(crate) fn audio_input(&self, index: usize) -> AudioInput {
-        match &self.audio {
-            // Ten at once, of which three or four say the same, are not a conversation.
-            Audio::Clip if self.is_mesh() && index >= NAMES.len() => AudioInput::Silence,
-            Audio::Clip => AudioInput::File(clip(index, "wav")),
-            Audio::File(path) => AudioInput::File(path.clone()),
-            Audio::Silence => AudioInput::Silence,
-            Audio::Tone => AudioInput::Tone,
-        }
-    }
-
     /// What participant `index` is called.
     pub(crate) fn name(&self, index: usize) -> String {
         match &self.name {
@@ -316,13 +282,7 @@ impl Args {
     }
 }
 
-/// The bundled clip of one person; more people than clips share them.
-fn clip(index: usize, extension: &str) -> PathBuf {
-    let name = NAMES[index % NAMES.len()].to_lowercase();
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("media").join(name).with_extension(extension)
-}
-
-fn text(value: OsString) -> Result<String, UsageError> {
+pub(crate) fn text(value: OsString) -> Result<String, UsageError> {
     value.into_string().map_err(|value| UsageError(format!("{value:?} is not UTF-8")))
 }
 
@@ -377,35 +337,8 @@ fn picture_word(format: PictureFormat) -> &'static str {
     }
 }
 
-fn video(value: OsString) -> Result<Video, UsageError> {
-    let path = PathBuf::from(&value);
-    match (value.to_str(), extension(&path)) {
-        (Some("test"), _) => Ok(Video::Test),
-        (_, "y4m" | "h264" | "264") => Ok(Video::File(path)),
-        _ => Err(UsageError(format!(
-            "--video {}: it is FILE.y4m, FILE.h264 or test",
-            path.display()
-        ))),
-    }
-}
-
-fn audio(value: OsString) -> Result<Audio, UsageError> {
-    let path = PathBuf::from(&value);
-    match (value.to_str(), extension(&path)) {
-        (Some("tone"), _) => Ok(Audio::Tone),
-        (Some("silence"), _) => Ok(Audio::Silence),
-        (_, "wav") => Ok(Audio::File(path)),
-        _ => {
-            Err(UsageError(format!("--audio {}: it is FILE.wav, tone or silence", path.display())))
-        }
-    }
-}
-
-fn extension(path: &Path) -> &str {
-    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
-}
-
-const NAMES: [&str; 3] = ["Ada", "Ben", "Cem"];
+/// Who is in a call; the fourth is guest 4.
+pub(crate) const NAMES: [&str; 3] = ["Ada", "Ben", "Cem"];
 
 const HELP: &str = "\
 A call without a media server, in a terminal.
@@ -434,9 +367,15 @@ usage: call [options]            a signalling server and everybody, in this proc
                      word; with --processes by SIGKILL. The others go on
   --view N           whose picture to show (1, or 2 if 1 is likely to host)
   --picture FORMAT   h264, rgb or cells (h264)
-  --video SOURCE     FILE.y4m, FILE.h264 or test (a bundled clip per person)
-  --audio SOURCE     FILE.wav, tone or silence (bundled speech per person; in a mesh
-                     the fourth and those after him are silent)
+  --video SOURCE     screen, window:ID, camera, FILE.y4m, FILE.h264 or test (a bundled
+                     clip per person); screen:ID and camera:ID for one of several
+  --audio SOURCE     mic, mic:ID, FILE.wav, tone or silence (bundled speech per person;
+                     in a mesh the fourth and those after him are silent)
+  --speaker ID       where what is heard is played: a loudspeaker, default or none
+                     (default with --audio mic, else none). Of several people in one
+                     process, screen, camera, microphone and loudspeaker are of the
+                     one who is viewed
+  --list-devices     what there is of these, with their IDs, and nothing else
   --name NAME        what the others call you (host, join)
   --listen ADDR:PORT where the server listens, and what media are bound to
                      (127.0.0.1, any free port; 0.0.0.0 is all addresses)

@@ -23,6 +23,7 @@ mod screen;
 mod seats;
 mod shape;
 mod signals;
+mod sources;
 mod system;
 mod terminal;
 mod view;
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
     let started = system::unix_micros();
     let args = match Args::parse(std::env::args_os()) {
         Ok(Parsed::Run(args)) => *args,
+        Ok(Parsed::Devices { json }) => {
+            println!("{}", sources::list_devices(json));
+            return ExitCode::SUCCESS;
+        }
         Ok(Parsed::Say(text)) => {
             println!("{text}");
             return ExitCode::SUCCESS;

@@ -151,7 +151,7 @@ mod tests {
         let words = line.split_whitespace().map(Into::into);
         match Args::parse(std::iter::once("call".into()).chain(words)) {
             Ok(Parsed::Run(args)) => Ok(*args),
-            Ok(Parsed::Say(text)) => Err(text),
+            Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
         }
     }

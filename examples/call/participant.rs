@@ -13,6 +13,7 @@ use crate::changes::{Change, Changes, News};
 use crate::measure::{Figures, Measure, Seen};
 use crate::orders::{Front, note_front};
 use crate::screen::{Control, PeerStats, Screen, StreamStats};
+use crate::sources::adapted;
 use crate::system;
 
 /// What a participant took with him.
@@ -85,13 +86,22 @@ impl Participant {
         let began_us = system::unix_micros();
         let publish =
             Publish::default().video(args.video_input(index)).audio(args.audio_input(index));
-        let room = Room::builder(url)
+        let mut room = Room::builder(url)
             .name(&name)
             .publish(publish)
             .host(!args.is_mesh())
             .config(args.config())
             .join()
             .await?;
+        let mut notice = None;
+        if let Some((id, is_asked_for)) = args.loudspeaker(index)
+            && let Err(error) = room.start_loudspeaker(id).await
+        {
+            if is_asked_for {
+                return Err(error.into());
+            }
+            notice = Some(error.to_string());
+        }
         let measure = args.json.then(|| Measure::new(room.sender()));
         let (control, controls) = mpsc::unbounded_channel();
         let screen = Screen {
@@ -99,6 +109,7 @@ impl Participant {
             invitation: Arc::clone(&args.invitation),
             mesh: args.is_mesh(),
             control: Some(control),
+            notice: notice.clone(),
             ..Screen::default()
         };
         Ok(Self {
@@ -126,7 +137,7 @@ impl Participant {
             noticed: (None, 0),
             second: (system::now(), 0, 0),
             cpu_before: system::cpu_seconds(),
-            errors: Vec::new(),
+            errors: Vec::from_iter(notice),
             room,
         })
     }
@@ -200,15 +211,12 @@ impl Participant {
                 self.room.hand_over().await;
                 Ok(())
             }
-            (Control::Mute, _, true) => {
-                self.room.start_audio(self.args.audio_input(self.index)).await
-            }
             (Control::Camera, false, _) => {
                 self.room.stop_video().await;
                 Ok(())
             }
-            (Control::Mute, _, false) => {
-                self.room.stop_audio().await;
+            (Control::Mute, _, muted) => {
+                self.room.set_muted(StreamId::AUDIO, !muted).await;
                 Ok(())
             }
         };
@@ -322,6 +330,12 @@ impl Participant {
             Event::Speaking { sender, name } => (screen.speaking, screen.speaker) = (sender, name),
             Event::TrackState { sender, stream: StreamId::VIDEO, enabled } => {
                 self.changes.waits.handle_camera(sender, enabled);
+            }
+            Event::Adapted(change) => screen.notice = Some(adapted(&change)),
+            Event::DeviceBack { kind } => screen.notice = Some(format!("the {kind} is back")),
+            Event::DeviceGone { reason, .. } => {
+                screen.notice = Some(reason.clone());
+                self.errors.push(reason);
             }
             Event::HandoverAborted { reason } => {
                 let text = format!("nobody took over: {reason}");

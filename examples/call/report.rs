@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::measure::{Figures, percentile};
 use crate::participant::Outcome;
 use crate::shape::topology_word;
-use crate::system;
+use crate::{sources, system};
 
 /// Everything there is to tell at the end, of one process or of several. Figures are
 /// kept one by one: percentiles are made of all of them.
@@ -35,6 +35,8 @@ pub(crate) struct Report {
     up_us: Option<u64>,
     /// What each saw and heard of each.
     people: Vec<Value>,
+    /// What each sent of himself, and played.
+    sources: Vec<Value>,
     first_frame: Option<f64>,
     latency: Vec<f64>,
     skew: Vec<f64>,
@@ -70,6 +72,7 @@ impl Report {
             add(&mut this.media, &outcome.stats.media);
             this.displayed += outcome.displayed;
             this.stale += outcome.stats.stale_epoch_rendered;
+            this.sources.push(sources::report(&outcome.name, &outcome.stats));
             let watched = outcome.watched.as_secs_f64();
             if watched > 0.0 {
                 this.fps.push(outcome.displayed.saturating_sub(1) as f64 / watched);
@@ -133,6 +136,7 @@ impl Report {
             "began_us": self.began_us,
             "up_us": self.up_us,
             "people": self.people,
+            "sources": self.sources,
             "first_frame": self.first_frame,
             "latency": some_of(&self.latency),
             "skew": some_of(&self.skew),
@@ -174,6 +178,7 @@ impl Report {
         self.began_us = earlier(self.began_us, raw["began_us"].as_u64());
         self.up_us = self.up_us.max(raw["up_us"].as_u64());
         self.people.extend(raw["people"].as_array().into_iter().flatten().cloned());
+        self.sources.extend(raw["sources"].as_array().into_iter().flatten().cloned());
         self.first_frame = later(self.first_frame, raw["first_frame"].as_f64());
         self.latency.extend(figures("latency"));
         self.skew.extend(figures("skew"));
@@ -222,6 +227,7 @@ impl Report {
             },
             "audio": { "frames": media.audio_decoded, "concealed_ms": media.concealed_ms },
             "people": self.people,
+            "sources": self.sources,
             "latency_ms": both(&mut self.latency, no_marks),
             "av_skew_ms": both(&mut self.skew, no_marks),
             "host_changes": self.changes.json(),

@@ -134,7 +134,7 @@ mod tests {
     fn parse_words(words: impl Iterator<Item = OsString>) -> Result<Args, String> {
         match Args::parse(std::iter::once("call".into()).chain(words)) {
             Ok(Parsed::Run(args)) => Ok(*args),
-            Ok(Parsed::Say(text)) => Err(text),
+            Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
         }
     }

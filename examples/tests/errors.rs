@@ -159,7 +159,12 @@ fn a_wrong_command_line_is_said_and_is_exit_2() {
     fails(&["--participants", "10"], 2, "call: --participants …: it takes a number from 1 to 9");
     fails(&["--host", "4"], 2, "call: --host …: there are … participants");
     fails(&["--listen", "here"], 2, "call: --listen …: it takes ADDRESS:PORT, as 127.0.0.1:4455");
-    fails(&["--video", "a.mp4"], 2, "call: --video …: it is FILE.y4m, FILE.h264 or test");
+    fails(
+        &["--video", "a.mp4"],
+        2,
+        "call: --video …: it is screen, screen:ID, window:ID, camera, camera:ID, FILE.y4m, FILE.h264 \
+         or test",
+    );
 }
 
 #[test]

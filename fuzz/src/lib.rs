@@ -5,12 +5,16 @@
 //! written back. `make fuzz` runs libFuzzer on each; `cargo test -p paceline-fuzz`
 //! replays each on its folder of `corpus`, without libFuzzer.
 
+mod decoders;
 mod migration;
 mod packets;
 mod queues;
 mod rtp;
 mod timing;
 
+pub use self::decoders::{
+    STREAMS, Stream, decode_h264, decode_opus, decode_pixels, decode_vp8, decode_vp9,
+};
 pub use self::migration::migration;
 pub use self::packets::{bodies, header};
 pub use self::queues::{interleaver, reassembly};
@@ -21,8 +25,13 @@ pub use self::timing::{drift, jitter_buffer, sync};
 pub type Body = fn(&[u8]);
 
 /// Every target: the name of its folder and program, and its body.
-pub const TARGETS: [(&str, Body); 16] = [
+pub const TARGETS: [(&str, Body); 21] = [
     ("bodies", bodies),
+    ("decode_h264", decode_h264),
+    ("decode_opus", decode_opus),
+    ("decode_pixels", decode_pixels),
+    ("decode_vp8", decode_vp8),
+    ("decode_vp9", decode_vp9),
     ("drift", drift),
     ("header", header),
     ("interleaver", interleaver),

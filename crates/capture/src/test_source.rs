@@ -43,7 +43,7 @@ impl VideoSource for TestPattern {
         index: u64,
         time: MediaTime,
         capture: NtpTime,
-    ) -> Result<VideoFrame, CaptureError> {
+    ) -> Result<Option<VideoFrame>, CaptureError> {
         let (width, height) = (usize::from(self.width), usize::from(self.height));
         let bar = |x: usize| BARS[x * BARS.len() / width];
         let at = (index as f64 / self.frame_rate / 2.0).fract() * width as f64;
@@ -63,7 +63,7 @@ impl VideoSource for TestPattern {
             }
         }
         let frame = VideoFrame::new(self.width, self.height, time, capture, Bytes::from(planes));
-        Ok(frame.expect("the planes are of this size"))
+        Ok(Some(frame.expect("the planes are of this size")))
     }
 }
 
@@ -94,14 +94,18 @@ impl Tone {
 }
 
 impl AudioSource for Tone {
-    fn read(&mut self, time: MediaTime, capture: NtpTime) -> Result<AudioFrame, CaptureError> {
+    fn read(
+        &mut self,
+        time: MediaTime,
+        capture: NtpTime,
+    ) -> Result<Option<AudioFrame>, CaptureError> {
         let samples = (0..FRAME_SAMPLES)
             .map(|_| {
                 self.phase = (self.phase + self.step).fract();
                 (0.25 * (self.phase * TAU).sin()) as f32
             })
             .collect();
-        Ok(AudioFrame { channels: 1, time, capture, samples })
+        Ok(Some(AudioFrame { channels: 1, time, capture, samples }))
     }
 }
 
@@ -110,7 +114,12 @@ impl AudioSource for Tone {
 pub struct Silence;
 
 impl AudioSource for Silence {
-    fn read(&mut self, time: MediaTime, capture: NtpTime) -> Result<AudioFrame, CaptureError> {
-        Ok(AudioFrame { channels: 1, time, capture, samples: [0.0; FRAME_SAMPLES].into() })
+    fn read(
+        &mut self,
+        time: MediaTime,
+        capture: NtpTime,
+    ) -> Result<Option<AudioFrame>, CaptureError> {
+        let samples = [0.0; FRAME_SAMPLES].into();
+        Ok(Some(AudioFrame { channels: 1, time, capture, samples }))
     }
 }

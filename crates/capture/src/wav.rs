@@ -56,7 +56,11 @@ impl WavFile {
 }
 
 impl AudioSource for WavFile {
-    fn read(&mut self, time: MediaTime, capture: NtpTime) -> Result<AudioFrame, CaptureError> {
+    fn read(
+        &mut self,
+        time: MediaTime,
+        capture: NtpTime,
+    ) -> Result<Option<AudioFrame>, CaptureError> {
         let samples = (0..FRAME_SAMPLES)
             .map(|_| {
                 let sample = self.samples[self.at];
@@ -64,7 +68,7 @@ impl AudioSource for WavFile {
                 sample
             })
             .collect();
-        Ok(AudioFrame { channels: 1, time, capture, samples })
+        Ok(Some(AudioFrame { channels: 1, time, capture, samples }))
     }
 }
 

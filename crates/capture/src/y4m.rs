@@ -70,7 +70,7 @@ impl VideoSource for Y4mFile {
         index: u64,
         time: MediaTime,
         capture: NtpTime,
-    ) -> Result<VideoFrame, CaptureError> {
+    ) -> Result<Option<VideoFrame>, CaptureError> {
         let at = self.frames[(index % self.frames.len() as u64) as usize];
         let mut planes = vec![0; PixelFormat::I420.bytes(self.width, self.height)];
         self.reader
@@ -78,7 +78,7 @@ impl VideoSource for Y4mFile {
             .and_then(|_| self.reader.read_exact(&mut planes))
             .map_err(unreadable(&self.path))?;
         let frame = VideoFrame::new(self.width, self.height, time, capture, Bytes::from(planes));
-        Ok(frame.expect("the planes are of this size"))
+        Ok(Some(frame.expect("the planes are of this size")))
     }
 }
 

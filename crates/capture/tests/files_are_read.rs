@@ -48,7 +48,10 @@ fn a_y4m_file_gives_its_pictures_and_begins_again() {
     assert_eq!(source.size(), (4, 2));
     assert!((source.frame_rate() - 29.97).abs() < 0.01);
     for (index, expected) in [(0, 0), (1, 1), (2, 2), (3, 0), (7, 1)] {
-        let picture = source.read(index, video_time(), NtpTime::default()).expect("it is there");
+        let picture = source
+            .read(index, video_time(), NtpTime::default())
+            .expect("it is there")
+            .expect("each is new");
         assert!(picture.planes().iter().all(|&byte| byte == expected));
     }
 }
@@ -59,7 +62,10 @@ fn a_y4m_file_that_is_cut_off_gives_its_whole_pictures() {
     bytes.truncate(bytes.len() - 1);
     let file = File::new("cut.y4m", &bytes);
     let mut source = Y4mFile::open(&file.0).expect("one picture is whole");
-    let picture = source.read(1, video_time(), NtpTime::default()).expect("it begins again");
+    let picture = source
+        .read(1, video_time(), NtpTime::default())
+        .expect("it begins again")
+        .expect("each is new");
     assert_eq!(picture.planes()[0], 0);
 }
 
@@ -122,7 +128,10 @@ fn every_kind_of_sample_comes_to_the_same_sound() {
         let mut source = WavFile::open(&file.0).expect(name);
         for _ in 0..3 {
             let time = MediaTime::new(0, Frequency::AUDIO);
-            let frame = source.read(time, NtpTime::default()).expect("it begins again");
+            let frame = source
+                .read(time, NtpTime::default())
+                .expect("it begins again")
+                .expect("each is new");
             assert!(frame.samples.iter().all(|sample| (sample - 0.125).abs() < 1e-6), "{name}");
         }
     }

@@ -45,7 +45,10 @@ fn a_picture_mark_is_read_from_a_tile_of_any_usual_size_and_place() {
     {
         let mark = Mark { frame: 1_000 + index as u16, capture: at(index as u64 * 37) };
         let time = MediaTime::new(0, Frequency::VIDEO);
-        let picture = pattern.read(index as u64, time, mark.capture).expect("it never ends");
+        let picture = pattern
+            .read(index as u64, time, mark.capture)
+            .expect("it never ends")
+            .expect("each is new");
         let tile = Rect { x: 14, y: 22, width, height };
         let mixed = paste(&clapper::burn(picture, mark), 640, 360, tile);
         let read = clapper::read(&mixed, tile).unwrap_or_else(|| panic!("{width} × {height}"));
@@ -89,7 +92,8 @@ fn marks(senders: &[u32], noise_level: f32, delay_us: u64, lost: &[u64]) -> Vec<
         let mut mix = [0.0; 960];
         for writer in &mut writers {
             let time = MediaTime::new(tick * 960, Frequency::AUDIO);
-            let mut frame: AudioFrame = Silence.read(time, capture).expect("it never ends");
+            let mut frame: AudioFrame =
+                Silence.read(time, capture).expect("it never ends").expect("each is new");
             writer.burn(&mut frame);
             for (sum, sample) in mix.iter_mut().zip(frame.samples.iter()) {
                 *sum += sample;
@@ -154,7 +158,8 @@ fn speech_of_three_is_never_taken_for_a_mark() {
         let mut mix = [0.0; 960];
         for (voice, writer) in &mut people {
             let time = MediaTime::new(tick * 960, Frequency::AUDIO);
-            let mut frame = voice.read(time, at(tick * 20)).expect("it never ends");
+            let mut frame =
+                voice.read(time, at(tick * 20)).expect("it never ends").expect("each is new");
             writer.burn(&mut frame);
             for (sum, sample) in mix.iter_mut().zip(frame.samples.iter()) {
                 *sum += sample;

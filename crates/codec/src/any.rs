@@ -4,6 +4,8 @@ use paceline_types::{AudioCodec, Coding, EncodedFrame, PictureFormat, PixelForma
 
 use crate::cells::{CellsDecoder, CellsEncoder};
 use crate::pixels::{PixelsDecoder, RgbEncoder};
+#[cfg(feature = "vpx")]
+use crate::vpx::{Vpx, VpxDecoder, VpxEncoder};
 use crate::{
     AudioDecoder, AudioEncoder, AudioEncoderConfig, DecodeError, EncodeError, PassThrough, Pcm,
     VideoDecoder, VideoEncoder, VideoEncoderConfig,
@@ -23,6 +25,10 @@ pub fn video_encoder(
         #[cfg(feature = "h264")]
         PictureFormat::H264 => Box::new(crate::h264::H264Encoder::new(config)),
         PictureFormat::Rgb => Box::new(RgbEncoder),
+        #[cfg(feature = "vpx")]
+        PictureFormat::Vp8 => Box::new(VpxEncoder::new(Vpx::Vp8, config)),
+        #[cfg(feature = "vpx")]
+        PictureFormat::Vp9 => Box::new(VpxEncoder::new(Vpx::Vp9, config)),
         other => return Err(EncodeError::NotBuiltIn(other)),
     })
 }
@@ -43,6 +49,14 @@ pub fn video_decoder(coding: &Coding) -> Result<Box<dyn VideoDecoder>, DecodeErr
         #[cfg(feature = "h264")]
         Coding::Video { codec: paceline_types::VideoCodec::H264, .. } => {
             Box::new(crate::h264::H264Decoder::default())
+        }
+        #[cfg(feature = "vpx")]
+        Coding::Video { codec: paceline_types::VideoCodec::Vp8, .. } => {
+            Box::new(VpxDecoder::new(Vpx::Vp8))
+        }
+        #[cfg(feature = "vpx")]
+        Coding::Video { codec: paceline_types::VideoCodec::Vp9, .. } => {
+            Box::new(VpxDecoder::new(Vpx::Vp9))
         }
         other => return Err(DecodeError::NotBuiltIn(*other)),
     })
@@ -87,8 +101,8 @@ pub fn audio_decoder(coding: &Coding) -> Result<Box<dyn AudioDecoder>, DecodeErr
 /// Decodes pictures of every coding that is built in, and changes its decoder
 /// when the coding changes.
 ///
-/// What is being decoded is not kept across a change: coming back to H.264 takes
-/// a key frame.
+/// What is being decoded is not kept across a change: coming back to video takes a key
+/// frame.
 #[derive(Debug, Default)]
 pub struct AnyVideoDecoder {
     current: Option<(Coding, Box<dyn VideoDecoder>)>,

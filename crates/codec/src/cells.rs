@@ -51,7 +51,7 @@ impl VideoEncoder for CellsEncoder {
             }
         }
         let coding = Coding::Cells { columns, rows };
-        Ok(Some(EncodedPicture { coding, data: data.freeze() }))
+        Ok(Some(EncodedPicture { coding, qp: None, temporal_layer: 0, data: data.freeze() }))
     }
 
     fn set_target(&mut self, _target: EncoderTarget) {}
@@ -68,7 +68,7 @@ impl VideoDecoder for CellsDecoder {
         };
         let (width, height) = (usize::from(columns), 2 * usize::from(rows));
         check_length(frame, width * usize::from(rows) * CELL_BYTES)?;
-        let wrong_size = DecodeError::Size { width, height };
+        let wrong_size = DecodeError::Size { coding: frame.coding, width, height };
         if columns == 0 || rows == 0 || rows > MAX_ROWS {
             return Err(wrong_size);
         }
@@ -89,8 +89,8 @@ impl VideoDecoder for CellsDecoder {
         }
         let height = 2 * rows;
         let planes = to_i420(&rgb, PixelFormat::Rgb24, columns, height).map_err(|_| wrong_size)?;
-        let picture = VideoFrame::new(columns, height, frame.time, frame.capture, planes)?;
-        Ok(Some(picture))
+        let picture = VideoFrame::new(columns, height, frame.time, frame.capture, planes);
+        picture.map(Some).map_err(|error| DecodeError::of(frame.coding, error))
     }
 }
 

@@ -34,7 +34,12 @@ impl VideoEncoder for PassThrough {
             width: frame.width(),
             height: frame.height(),
         };
-        Ok(Some(EncodedPicture { coding, data: frame.planes().clone() }))
+        Ok(Some(EncodedPicture {
+            coding,
+            qp: None,
+            temporal_layer: 0,
+            data: frame.planes().clone(),
+        }))
     }
 
     fn set_target(&mut self, _target: EncoderTarget) {}
@@ -46,9 +51,9 @@ impl VideoDecoder for PassThrough {
             return Err(DecodeError::OtherCoding(frame.coding));
         };
         check_length(frame, PixelFormat::I420.bytes(width, height))?;
-        let picture =
-            VideoFrame::new(width, height, frame.time, frame.capture, frame.data.clone())?;
-        Ok(Some(picture))
+        let planes = frame.data.clone();
+        let picture = VideoFrame::new(width, height, frame.time, frame.capture, planes);
+        picture.map(Some).map_err(|error| DecodeError::of(frame.coding, error))
     }
 }
 
@@ -146,4 +151,4 @@ const SAMPLE_BYTES: usize = size_of::<f32>();
 
 /// +24 dBFS. Honest overshoot stays far below; sums of this for every peer in a
 /// room stay far from infinity.
-const MAX_SAMPLE: f32 = 16.0;
+pub(crate) const MAX_SAMPLE: f32 = 16.0;

@@ -32,7 +32,7 @@ impl VideoEncoder for RgbEncoder {
         yuv::yuv420_to_rgb(&image, &mut rgb, 3 * u32::from(width), RANGE, MATRIX)
             .expect("a frame has planes of its size");
         let coding = Coding::Image { format: PixelFormat::Rgb24, width, height };
-        Ok(Some(EncodedPicture { coding, data: rgb.into() }))
+        Ok(Some(EncodedPicture { coding, qp: None, temporal_layer: 0, data: rgb.into() }))
     }
 
     fn set_target(&mut self, _target: EncoderTarget) {}
@@ -53,13 +53,14 @@ impl VideoDecoder for PixelsDecoder {
             other => return Err(DecodeError::OtherCoding(other)),
         };
         check_length(frame, format.bytes(width, height))?;
-        let wrong_size = DecodeError::Size { width: width.into(), height: height.into() };
+        let wrong_size =
+            DecodeError::Size { coding: frame.coding, width: width.into(), height: height.into() };
         if width == 0 || height == 0 {
             return Err(wrong_size);
         }
         let planes = to_i420(&frame.data, format, width, height).map_err(|_| wrong_size)?;
-        let picture = VideoFrame::new(width, height, frame.time, frame.capture, planes)?;
-        Ok(Some(picture))
+        let picture = VideoFrame::new(width, height, frame.time, frame.capture, planes);
+        picture.map(Some).map_err(|error| DecodeError::of(frame.coding, error))
     }
 }
 

@@ -4,10 +4,10 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use paceline_types::{
-    AudioFrame, Coding, EncodedFrame, EncoderTarget, MediaTime, NtpTime, VideoFrame,
+    AudioFrame, Coding, Content, EncodedFrame, EncoderTarget, MediaTime, NtpTime, VideoFrame,
 };
 
-use crate::{DecodeError, EncodeError};
+use crate::{AudioEncoderTarget, DecodeError, EncodeError};
 
 /// An encoded picture: what its [`EncodedFrame`] needs beside stream, number and
 /// times.
@@ -15,6 +15,11 @@ use crate::{DecodeError, EncodeError};
 pub struct EncodedPicture {
     /// What [`data`](Self::data) is.
     pub coding: Coding,
+    /// The quantizer: of H.264 0 to 51, of VP8 0 to 127, of VP9 0 to 255; the larger, the
+    /// coarser. `None` where there is none.
+    pub qp: Option<u8>,
+    /// Which temporal layer it is of: it needs only pictures of this one and lower ones.
+    pub temporal_layer: u8,
     /// The encoded bytes.
     pub data: Bytes,
 }
@@ -43,6 +48,21 @@ pub trait VideoEncoder: Debug + Send {
     /// Changes what is asked for, from the next frame on. Formats without rate
     /// control have no bitrate to change, and each of their frames is a key frame.
     fn set_target(&mut self, target: EncoderTarget);
+
+    /// So many pictures a second come from now on: each has its part of the bitrate. Less
+    /// than 1 is taken as 1, more than 60 as 60, and what is no number is ignored. Formats
+    /// without rate control do not care.
+    fn set_frame_rate(&mut self, frame_rate: f64) {
+        let _ = frame_rate;
+    }
+
+    /// Pictures show something else from now on, or are to be encoded as if they did: that of
+    /// a screen as [`Content::Camera`] takes H.264 less than half the time, and is coarser; its
+    /// next picture is a key frame. Formats
+    /// that do not tell them apart do not care.
+    fn set_content(&mut self, content: Content) {
+        let _ = content;
+    }
 }
 
 /// Makes pictures of bytes.
@@ -67,6 +87,12 @@ pub trait AudioEncoder: Debug + Send {
     /// [`EncodeError`] if the frame has other channels than the encoder or is not
     /// 20 ms long.
     fn encode(&mut self, frame: &AudioFrame) -> Result<EncodedSound, EncodeError>;
+
+    /// Changes what is asked for, from the next frame on. Formats without rate control, into
+    /// which no redundancy fits either, have nothing to change.
+    fn set_target(&mut self, target: AudioEncoderTarget) {
+        let _ = target;
+    }
 }
 
 /// Makes sound of bytes, 20 ms at a time.

@@ -111,7 +111,8 @@ fn cells_of_another_number_than_the_header_says_are_refused() {
     }
     // As many as it says, and too many for a picture's height.
     let tall = decode(1, 40_000, vec![0; 40_000 * CELL_BYTES]);
-    assert_eq!(tall, Err(DecodeError::Size { width: 1, height: 80_000 }));
+    let coding = Coding::Cells { columns: 1, rows: 40_000 };
+    assert_eq!(tall, Err(DecodeError::Size { coding, width: 1, height: 80_000 }));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod material;
 
-use material::{capture, frame, picture, psnr, time};
+use material::{frame, h264 as encoder, noise, picture, psnr};
 use paceline_codec::types::{Bitrate, Coding, EncodedFrame, PictureFormat, VideoCodec, VideoFrame};
 use paceline_codec::{
     AnyVideoDecoder, Content, DecodeError, EncodeError, EncodedPicture, EncoderTarget,
@@ -11,10 +11,6 @@ use paceline_codec::{
 };
 
 const KEY_NOW: EncoderTarget = EncoderTarget { bitrate: None, keyframe: true };
-
-fn encoder(config: VideoEncoderConfig) -> Box<dyn VideoEncoder> {
-    video_encoder(PictureFormat::H264, config).expect("the feature is on")
-}
 
 /// Pictures 0 to `count` of one size, as they arrive.
 fn clip(encoder: &mut dyn VideoEncoder, width: u16, height: u16, count: u64) -> Vec<EncodedFrame> {
@@ -33,21 +29,6 @@ fn is_key(encoded: &EncodedPicture) -> bool {
 /// The types of the NAL units in an Annex B byte stream.
 fn nal_types(data: &[u8]) -> Vec<u8> {
     data.windows(4).filter(|at| at.starts_with(&[0, 0, 1])).map(|at| at[3] & 0x1f).collect()
-}
-
-/// Noise that differs from picture to picture: all the bits there are.
-fn noise(width: u16, height: u16, index: u64) -> VideoFrame {
-    let mut state = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let planes: Vec<u8> = (0..usize::from(width) * usize::from(height) * 3 / 2)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        })
-        .collect();
-    VideoFrame::new(width, height, time(index), capture(index), planes.into())
-        .expect("as many bytes as pixels")
 }
 
 #[test]
@@ -237,6 +218,20 @@ fn sizes_that_h264_cannot_have_are_refused_with_the_nearest_that_it_can() {
     assert!(encoder.encode(&picture(480, 270, 0)).unwrap().as_ref().is_some_and(is_key));
 }
 
+/// As of a file, in which each access unit is as large as it says within.
+#[test]
+fn a_size_that_is_not_said_is_found_in_the_stream() {
+    let mut encoder = encoder(VideoEncoderConfig::default());
+    let mut decoder = AnyVideoDecoder::new();
+    for mut encoded in clip(encoder.as_mut(), 320, 180, 5) {
+        if let Coding::Video { width, height, .. } = &mut encoded.coding {
+            (*width, *height) = (0, 0);
+        }
+        let got = decoder.decode(&encoded).unwrap().unwrap();
+        assert_eq!((got.width(), got.height()), (320, 180));
+    }
+}
+
 #[test]
 fn a_decoder_starts_with_a_key_frame() {
     let frames = clip(encoder(VideoEncoderConfig::default()).as_mut(), 320, 180, 3);
@@ -323,6 +318,7 @@ fn hostile_headers_and_lengths_are_refused() {
         let error = decoder.decode(&EncodedFrame { data: data.into(), ..key.clone() });
         let (coding, expected) = (key.coding, 4 << 20);
         assert_eq!(error, Err(DecodeError::Length { coding, expected, found }));
+        assert!(error.unwrap_err().needs_keyframe());
     }
     for data in [vec![0], vec![0; 4_096], vec![0xff; 4_096], vec![0, 0, 0, 1], vec![0, 0, 1, 0x65]]
     {
@@ -337,8 +333,26 @@ fn hostile_headers_and_lengths_are_refused() {
         height: u16::MAX,
     };
     let error = decoder.decode(&EncodedFrame { coding: huge, ..key.clone() });
-    assert_eq!(error, Err(DecodeError::Size { width: 65_535, height: 65_535 }));
+    assert_eq!(error, Err(DecodeError::Size { coding: huge, width: 65_535, height: 65_535 }));
     assert!(decoder.decode(&key).unwrap().is_some());
+}
+
+#[test]
+fn when_the_next_frame_is_refused_the_error_has_said_so() {
+    let frames = clip(encoder(VideoEncoderConfig::default()).as_mut(), 160, 96, 3);
+    let (key, discardable, width, height) = (false, false, 0, 96);
+    let empty = Coding::Video { codec: VideoCodec::H264, key, discardable, width, height };
+    for bad in [
+        EncodedFrame { data: Vec::new().into(), ..frames[1].clone() },
+        EncodedFrame { coding: empty, ..frames[1].clone() },
+        EncodedFrame { data: vec![0xff; 99].into(), ..frames[1].clone() },
+    ] {
+        let mut decoder = AnyVideoDecoder::new();
+        decoder.decode(&frames[0]).unwrap();
+        let error = decoder.decode(&bad).unwrap_err();
+        assert_eq!(decoder.decode(&frames[2]), Err(DecodeError::NeedsKeyframe), "after {error}");
+        assert!(error.needs_keyframe(), "{error}");
+    }
 }
 
 #[test]

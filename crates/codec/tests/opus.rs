@@ -9,7 +9,8 @@ use paceline_codec::types::{
     AudioCodec, AudioFrame, Bitrate, Coding, EncodedFrame, Frequency, MediaTime, NtpTime,
 };
 use paceline_codec::{
-    AudioDecoder, AudioEncoder, AudioEncoderConfig, DecodeError, audio_decoder, audio_encoder,
+    AudioContent, AudioDecoder, AudioEncoder, AudioEncoderConfig, AudioEncoderTarget, DecodeError,
+    audio_decoder, audio_encoder,
 };
 
 /// Frame `index` of a tone, a different one in each channel.
@@ -226,4 +227,65 @@ fn sound_of_the_wrong_shape_is_not_encoded() {
         let coding = Coding::Audio { codec: AudioCodec::Opus, channels };
         assert!(audio_decoder(&coding).is_err());
     }
+}
+
+#[test]
+fn another_bitrate_takes_effect_with_the_next_frame() {
+    let (mut encoder, _, _) = codecs(1);
+    let mut bytes_at = |from: u64, kbps| {
+        let bitrate = Some(Bitrate::from_kbps(kbps));
+        encoder.set_target(AudioEncoderTarget { bitrate, ..Default::default() });
+        let sizes = (from..from + 50).map(|index| sent(&mut *encoder, &voice(index)).data.len());
+        sizes.sum::<usize>()
+    };
+    let (at_48, at_12, at_96) = (bytes_at(0, 48), bytes_at(50, 12), bytes_at(100, 96));
+    println!("{at_48}, {at_12} and {at_96} bytes a second");
+    assert!(at_12 * 3 < at_48 && at_48 * 3 / 2 < at_96, "{at_48}, {at_12} and {at_96}");
+    // Out of bounds is held within them, and nothing is refused later.
+    for kbps in [0, u64::MAX / 1_000] {
+        bytes_at(150, kbps);
+    }
+    encoder.set_target(AudioEncoderTarget { expected_loss: Some(u8::MAX), bitrate: None });
+    sent(&mut *encoder, &voice(0));
+}
+
+#[test]
+fn in_a_steady_state_nothing_is_allocated_for_a_packet() {
+    let config = AudioEncoderConfig::default().content(AudioContent::Voice).expected_loss(10);
+    for config in [config, AudioEncoderConfig::default().bitrate(Bitrate::from_kbps(510))] {
+        let mut encoder = audio_encoder(AudioCodec::Opus, config).expect("built in");
+        let sounds: Vec<_> = (0..100).map(voice).collect();
+        let mut pass = || {
+            // A few are under way at any time.
+            let mut under_way = [const { None }; 8];
+            for (index, sound) in sounds.iter().enumerate() {
+                under_way[index % 8] = Some(encoder.encode(sound).expect("20 ms"));
+            }
+        };
+        pass();
+        let info = allocation_counter::measure(pass);
+        assert_eq!(info.count_total, 0, "{info:?}");
+    }
+}
+
+#[test]
+fn what_a_peer_sends_is_never_louder_than_a_sound_of_pcm() {
+    let (_, mut decoder, coding) = codecs(2);
+    let mut state = 3_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    };
+    let mut loudest = 0.0_f32;
+    for _ in 0..4_000 {
+        // 20 ms of stereo in CELT, RFC 6716 §3.1: it is there that energies are sent.
+        let mut data = vec![31 << 3 | 4];
+        data.extend((0..random() % 60 + 2).map(|_| random()));
+        if let Ok(sound) = decoder.decode(&material::frame(coding, data, 0)) {
+            assert!(sound.samples.iter().all(|sample| sample.abs() <= 16.0));
+            loudest = sound.samples.iter().fold(loudest, |max, sample| max.max(sample.abs()));
+        }
+    }
+    println!("loudest: {loudest}");
+    assert_eq!(loudest, 16.0, "nothing had to be held back, so this proves nothing");
 }

@@ -5,7 +5,10 @@ mod error;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use paceline_codec::LadderConfig;
 use paceline_playout::StageConfig;
+#[cfg(feature = "voice")]
+use paceline_playout::VoiceConfig;
 use paceline_session::{JitterConfig, MeshConfig, MigrationConfig, SessionConfig, Topology};
 use paceline_transport::WebRtcConfig;
 use paceline_types::{Bitrate, PictureFormat, PixelFormat};
@@ -45,6 +48,10 @@ pub struct Config {
     pub(crate) stun: Vec<String>,
     pub(crate) clapper: bool,
     pub(crate) event_queue: usize,
+    /// `None`: that of the format.
+    pub(crate) ladder: Option<LadderConfig>,
+    #[cfg(feature = "voice")]
+    pub(crate) voice: Option<VoiceConfig>,
 }
 
 impl Config {
@@ -56,9 +63,12 @@ impl Config {
         self
     }
 
-    /// Bits per second of one H.264 picture. Defaults to 1.2 Mbit/s, which 640×360
-    /// at 30 fps needs to look clean; 64 kbit/s to 20 Mbit/s. In a mesh as much goes to
+    /// Bits per second of one H.264, VP8 or VP9 picture, at most. Defaults to 1.2 Mbit/s, which
+    /// 640×360 at 30 fps needs to look clean; 64 kbit/s to 20 Mbit/s. In a mesh as much goes to
     /// each of the others.
+    ///
+    /// Where a path takes less, less is sent, and [`degradation`](Self::degradation) says what becomes of
+    /// the picture.
     #[must_use]
     pub const fn video_bitrate(mut self, bitrate: Bitrate) -> Self {
         self.video_bitrate = bitrate;
@@ -197,6 +207,29 @@ impl Config {
         self
     }
 
+    /// What of our own picture is given up, and when, if our processor or the path takes too
+    /// little. Defaults to that of the [format](LadderConfig::of). H.264, VP8 and VP9 only: the
+    /// other formats have no bitrate.
+    #[must_use]
+    pub const fn degradation(mut self, ladder: LadderConfig) -> Self {
+        self.ladder = Some(ladder);
+        self
+    }
+
+    /// What is done to the sound of a microphone before it is sent: echo of what is heard
+    /// here, noise, and level. Defaults to all of [`VoiceConfig`]; `None` leaves it as it is,
+    /// as one with headphones, or with music, wants it. Files and sources of your own are
+    /// always left as they are.
+    ///
+    /// What is heard here is what the program is given as [`Event::Sound`](crate::Event::Sound),
+    /// whether the room's loudspeaker plays it or the program does.
+    #[cfg(feature = "voice")]
+    #[must_use]
+    pub fn voice(mut self, voice: Option<VoiceConfig>) -> Self {
+        self.voice = voice;
+        self
+    }
+
     /// Checks every field against its bounds.
     ///
     /// # Errors
@@ -244,6 +277,7 @@ impl Config {
         if let Some(url) = self.stun.iter().find(|url| !url.starts_with("stun:")) {
             return Err(ConfigError::BadStun { url: url.clone() });
         }
+        self.ladder().validate().map_err(ConfigError::Ladder)?;
         self.stage().validate().map_err(ConfigError::Mix)?;
         let (width, height, _) = self.mix_size();
         if self.picture == PictureFormat::Cells {
@@ -271,6 +305,10 @@ impl Config {
         })
     }
 
+    pub(crate) fn ladder(&self) -> LadderConfig {
+        self.ladder.unwrap_or_else(|| LadderConfig::of(self.picture))
+    }
+
     pub(crate) fn stage(&self) -> StageConfig {
         let (width, height, frame_rate) = self.mix_size();
         StageConfig::default().width(width).height(height).frame_rate(frame_rate)
@@ -286,6 +324,7 @@ impl Config {
             .jitter(jitter)
             .mesh(MeshConfig::new(self.topology).max_peers(self.peers()))
             .report_interval(self.report_interval)
+            .max_video_bitrate(self.video_bitrate)
             .migration(self.migration.clone())
     }
 
@@ -324,6 +363,9 @@ impl Default for Config {
             stun: Vec::new(),
             clapper: false,
             event_queue: 256,
+            ladder: None,
+            #[cfg(feature = "voice")]
+            voice: Some(VoiceConfig::default()),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Counts that several threads write, and the figures made of them.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use paceline_codec::{LadderStats, Step};
+#[cfg(feature = "sound")]
+use paceline_playout::LoudspeakerStats;
 use paceline_session::{MeshStats, MigrationStats, PeerStats, Quality, ReceiveStats, SessionStats};
 use paceline_types::{PeerId, StreamKey};
 
@@ -28,6 +31,7 @@ pub(crate) struct Counters {
     pub(crate) video_skipped: Count,
     pub(crate) video_superseded: Count,
     pub(crate) video_sent: Count,
+    pub(crate) video_unsent: Count,
     pub(crate) video_received: Count,
     pub(crate) video_decoded: Count,
     pub(crate) video_shown: Count,
@@ -39,21 +43,33 @@ pub(crate) struct Counters {
     pub(crate) decode_errors: Count,
     pub(crate) decoder_resets: Count,
     pub(crate) encode_errors: Count,
+    pub(crate) devices_gone: Count,
     pub(crate) events_dropped: Count,
     pub(crate) stage_overrun: Count,
     pub(crate) stale_epoch_rendered: Count,
     pub(crate) transport_refused: Count,
     /// When the first mixed picture was ready for the program.
     pub(crate) shown: OnceLock<Instant>,
+    ladder: Mutex<Option<(Step, LadderStats)>>,
 }
 
 impl Counters {
+    /// What is sent of our picture, and why not all.
+    pub(crate) fn set_ladder(&self, ladder: (Step, LadderStats)) {
+        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = Some(ladder);
+    }
+
+    pub(crate) fn ladder(&self) -> Option<(Step, LadderStats)> {
+        *self.ladder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn media(&self) -> MediaStats {
         MediaStats {
             video_encoded: self.video_encoded.get(),
             video_skipped: self.video_skipped.get(),
             video_superseded: self.video_superseded.get(),
             video_sent: self.video_sent.get(),
+            video_unsent: self.video_unsent.get(),
             video_received: self.video_received.get(),
             video_decoded: self.video_decoded.get(),
             video_shown: self.video_shown.get(),
@@ -65,6 +81,7 @@ impl Counters {
             decode_errors: self.decode_errors.get(),
             decoder_resets: self.decoder_resets.get(),
             encode_errors: self.encode_errors.get(),
+            devices_gone: self.devices_gone.get(),
             events_dropped: self.events_dropped.get(),
             stage_overrun: self.stage_overrun.get(),
         }
@@ -76,13 +93,16 @@ impl Counters {
 pub struct MediaStats {
     /// Pictures encoded: his own, and the mix if he hosts.
     pub video_encoded: u64,
-    /// Pictures that the encoder left out to keep its bitrate, or that the driver
-    /// had no room for.
+    /// Pictures that the encoder left out to keep its bitrate.
     pub video_skipped: u64,
-    /// Pictures that were never encoded because a newer one was due.
+    /// Pictures that were never encoded because a newer one was due. Not those that a ladder
+    /// leaves out, nor those of a screen on which nothing has changed.
     pub video_superseded: u64,
     /// Encoded pictures handed to peers, one for each peer.
     pub video_sent: u64,
+    /// Encoded pictures that the driver had no room for. Not what the queue of one peer sheds:
+    /// that is among the figures of his connection.
+    pub video_unsent: u64,
     /// Pictures of others that came and whose time to be decoded has come. Not
     /// those that still wait in a jitter buffer.
     pub video_received: u64,
@@ -108,8 +128,10 @@ pub struct MediaStats {
     /// changed to another coding. Not the second one with which the sound of a new host
     /// is decoded while two are heard, and which then takes the place of the first.
     pub decoder_resets: u64,
-    /// Frames that could not be encoded.
+    /// Frames that could not be encoded, and tracks that were given up.
     pub encode_errors: u64,
+    /// How often a device of ours was gone.
+    pub devices_gone: u64,
     /// Events and sounds the application did not take in time.
     pub events_dropped: u64,
     /// Frames of others that were not decoded because 32 MiB of them were waiting for
@@ -184,4 +206,11 @@ pub struct Stats {
     pub session: SessionStats,
     /// Frames that receivers say they lost, of all that we send.
     pub reported_lost: u64,
+    /// How our own picture is sent, and why not all of it; of the last one if none is any more.
+    /// `None` if none was, or in a format without a bitrate.
+    pub ladder: Option<(Step, LadderStats)>,
+    /// What our loudspeaker has done; `None` if none is open. What [leaving](crate::Room::leave)
+    /// returns is of the last moment.
+    #[cfg(feature = "sound")]
+    pub loudspeaker: Option<LoudspeakerStats>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use paceline_capture::CaptureError;
+#[cfg(feature = "sound")]
+use paceline_playout::LoudspeakerError;
 use paceline_signaling::ConnectError;
 
 use crate::ConfigError;
@@ -75,9 +77,13 @@ pub enum JoinError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// A file cannot be used.
+    /// A file or a device cannot be used.
     #[error("{0}")]
     Capture(#[from] CaptureError),
+    /// A loudspeaker cannot be used.
+    #[cfg(feature = "sound")]
+    #[error("{0}")]
+    Loudspeaker(#[from] LoudspeakerError),
     /// An H.264 file holds nothing that can be decoded.
     #[error("{}: no picture in it can be decoded ({reason}): it must be an H.264 Annex B stream", path.display())]
     NoPicture {

@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use paceline_types::{AudioFrame, Epoch, MixInfo, NtpTime, PeerId, SenderId, StreamId, VideoFrame};
+use paceline_codec::Change;
+use paceline_types::{
+    AudioFrame, DeviceKind, Epoch, MixInfo, NtpTime, PeerId, SenderId, StreamId, VideoFrame,
+};
 use tokio::sync::Notify;
 
 use crate::counters::Counters;
@@ -43,6 +46,10 @@ pub struct Sound {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// Our own picture is sent larger or smaller, oftener or more seldom, finer or coarser than
+    /// before, because our processor or the path takes no more, or takes more again. Its
+    /// bitrate alone changes too often to be told: [`Stats::ladder`](crate::Stats::ladder).
+    Adapted(Change),
     /// A connection is up: media flow.
     Connected {
         /// To whom.
@@ -52,6 +59,19 @@ pub enum Event {
     /// gone and so is everybody else.
     Closed {
         /// Why.
+        reason: String,
+    },
+    /// A device that was gone is back, and used again.
+    DeviceBack {
+        /// What it is.
+        kind: DeviceKind,
+    },
+    /// A device of ours is gone. It is looked for once a second, until it is back or somebody
+    /// stops or switches what it was used for.
+    DeviceGone {
+        /// What it was.
+        kind: DeviceKind,
+        /// One line for a person: which, and what the system says.
         reason: String,
     },
     /// A connection is down.

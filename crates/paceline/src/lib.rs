@@ -86,16 +86,29 @@
 //! and to vote, which waits until the dead host's lease has run out. Where no majority is left,
 //! nobody hosts: a picture that stands still is better than two.
 //!
+//! # Devices
+//!
+//! [`devices`] lists what there is, [`VideoInput`] and [`AudioInput`] open it, and
+//! [`Room::switch_video`] and [`Room::switch_audio`] change it in mid-call, without a gap and
+//! under the same numbers. [`Room::set_muted`] keeps it open and sends nothing. One that is pulled
+//! out is [`Event::DeviceGone`], and [`Event::DeviceBack`] when it is used again. A screen is read
+//! where it has changed, and sent again once a second while it has not.
+//!
+//! What is sent of a picture follows what the paths take, up to [`Config::video_bitrate`], and
+//! what the processor manages: [`codec::Ladder`] gives up size, rate or detail, one at a time,
+//! and [`Event::Adapted`] tells.
+//!
 //! # What to look at
 //!
 //! | type | what it is |
 //! |---|---|
 //! | [`Room`], [`RoomBuilder`] | a place in a call: join, publish, host, hand over, leave |
 //! | [`Publisher`], [`Viewer`], [`BroadcastConfig`] | one sends to many: messages, or pictures that are encoded once |
-//! | [`Publish`], [`VideoInput`], [`AudioInput`] | what is shown and said: files, test sources, your own |
+//! | [`Publish`], [`VideoInput`], [`AudioInput`], [`devices`] | what is shown and said: screens, cameras, microphones, files, test sources, your own |
 //! | [`Config`] | every bound with its unit and default: sizes, bitrate, delays, addresses |
 //! | [`Topology`] | who is connected to whom: a host who mixes, or a mesh of ten |
 //! | [`Event`] | what is heard of a room: who came, who hosts, who speaks; [`Picture`] and [`Sound`] |
+//! | [`LocalStream`] | whether a stream of ours is on, muted, or not there |
 //! | [`Stats`], [`MediaStats`] | the figures of the moment: times, counts, round trips, losses |
 //! | [`JoinError`], [`PublishError`], [`ConfigError`] | what went wrong; each text is one line that says what to do |
 //!
@@ -151,19 +164,24 @@
 //!
 //! # Features
 //!
-//! There are none. H.264, Opus and the WebRTC engine are always built in; whoever wants
-//! less takes the crates below.
+//! H.264, Opus and the WebRTC engine are always built in; whoever wants less takes the crates
+//! below. None is on by default: what has no feature runs everywhere without a system library.
+//!
+//! | feature | brings | needs to build |
+//! |---|---|---|
+//! | `screen` | [`VideoInput::Screen`], [`VideoInput::Window`]: X11, on Linux | nothing |
+//! | `camera` | [`VideoInput::Camera`]: V4L2, on Linux | nothing |
+//! | `sound` | [`AudioInput::Microphone`], [`Room::start_loudspeaker`] | on Linux the headers of ALSA |
+//! | `voice` | echo cancellation, noise suppression and gain for microphones | nothing |
+//! | `vpx` | VP8 and VP9 | libvpx with its headers, `pkg-config` |
 //!
 //! # What it is not
 //!
 //! * Private from the host: he decodes what he mixes. DTLS ends at him. A mesh has none.
 //! * Able to go on without a majority: of two who lose each other and the server, nobody
 //!   hosts.
-//! * A camera, a microphone or a loudspeaker: sources are yours or files, and sound is
-//!   given to the program.
 //! * For the open internet: there is no TURN, no `wss` and no room token yet. Sockets are
 //!   bound to 127.0.0.1 until [`Config::bind`] says otherwise.
-//! * Adaptive: the bitrate stays at [`Config::video_bitrate`].
 //!
 //! The patent fees for H.264 are the matter of whoever distributes a build with it.
 //!
@@ -181,6 +199,7 @@ mod counters;
 mod driver;
 mod error;
 mod event;
+mod outlet;
 mod publish;
 mod room;
 mod speaker;
@@ -203,8 +222,8 @@ pub use paceline_session::{MAX_DATA, MigrationConfig, MigrationStats, Topology};
 pub use paceline_signaling as signaling;
 pub use paceline_transport as transport;
 pub use paceline_types as types;
-pub use publish::{AudioInput, Publish, VideoInput};
-pub use room::{Room, RoomBuilder};
+pub use publish::{AudioInput, Publish, VideoInput, devices};
+pub use room::{LocalStream, Room, RoomBuilder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

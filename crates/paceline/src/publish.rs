@@ -1,20 +1,31 @@
 //! What we show and say: sources, and the threads that read and encode them.
 
+mod device;
 mod input;
 mod pace;
-mod shrink;
-mod thread;
+mod reader;
+mod rig;
+mod sound;
+mod task;
+mod video;
 
 use paceline_codec::{
     AudioEncoder, AudioEncoderConfig, EncodeError, VideoEncoder, VideoEncoderConfig,
 };
-use paceline_types::AudioCodec;
+use paceline_types::{AudioCodec, Content, StreamId};
 
+pub use self::device::devices;
+#[cfg(not(feature = "sound"))]
+pub(crate) use self::device::not_built_in;
 pub use self::input::{AudioInput, Publish, VideoInput};
 pub(crate) use self::input::{Opened, access_unit};
 pub(crate) use self::pace::Pace;
-use self::thread::Task;
-pub(crate) use self::thread::{MAX_PICTURE, Numbering, Reader};
+#[cfg(feature = "sound")]
+pub(crate) use self::reader::RETRY;
+pub(crate) use self::reader::Reader;
+pub(crate) use self::task::Numbering;
+use self::task::Task;
+pub(crate) use self::video::MAX_PICTURE;
 use crate::config::Config;
 use crate::driver::clock;
 use crate::error::PublishError;
@@ -73,6 +84,29 @@ impl Publisher {
         Ok(true)
     }
 
+    /// Publishes another picture instead of what is published, if anything is.
+    pub(crate) async fn switch_video(&mut self, input: VideoInput) -> Result<(), PublishError> {
+        // The one before goes on until the other is there.
+        let source = blocking(|| input.open()).await?;
+        stop(self.video.take()).await;
+        self.video = Some(self.reader.clone().video(source, self.video_numbering.clone())?);
+        Ok(())
+    }
+
+    /// Publishes another sound instead of what is published, if anything is.
+    pub(crate) async fn switch_audio(&mut self, input: AudioInput) -> Result<(), PublishError> {
+        let source = blocking(|| input.open()).await?;
+        stop(self.audio.take()).await;
+        self.audio = Some(self.reader.clone().audio(source, self.audio_numbering.clone())?);
+        Ok(())
+    }
+
+    /// Whether something of ours is published under this stream, muted or not.
+    pub(crate) fn is_running(&self, stream: StreamId) -> bool {
+        let task = if stream == StreamId::AUDIO { &self.audio } else { &self.video };
+        task.as_ref().is_some_and(Task::is_running)
+    }
+
     /// `false` if no picture was published.
     pub(crate) async fn stop_video(&mut self) -> bool {
         stop(self.video.take()).await
@@ -106,9 +140,11 @@ async fn stop(task: Option<Task>) -> bool {
 pub(crate) fn video_encoder(
     config: &Config,
     frame_rate: f64,
+    content: Content,
 ) -> Result<Box<dyn VideoEncoder>, EncodeError> {
     let encoder = VideoEncoderConfig::default()
         .bitrate(config.video_bitrate)
+        .content(content)
         .max_frame_rate(frame_rate.ceil().clamp(1.0, 120.0) as u8);
     paceline_codec::video_encoder(config.picture, encoder)
 }

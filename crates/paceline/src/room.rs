@@ -15,8 +15,9 @@ pub(crate) use self::entrance::{Entered, enter, roster_of, wall_clock};
 use crate::counters::{Counters, Stats};
 use crate::error::PublishError;
 use crate::event::{Event, EventQueue};
-use crate::publish::{AudioInput, Publisher, VideoInput};
-use crate::wire::ToDriver;
+use crate::outlet::Outlet;
+use crate::publish::{AudioInput, Publisher, VideoInput, blocking};
+use crate::wire::{Switches, ToDriver};
 
 /// A place in a call. Dropping it leaves the room; [`leave`](Self::leave) does so
 /// too and waits until the others have been told. A host who leaves hands over first; one
@@ -25,7 +26,8 @@ use crate::wire::ToDriver;
 /// | group | calls |
 /// |---|---|
 /// | hear | [`next`](Self::next), [`stats`](Self::stats) |
-/// | publish | [`start_video`](Self::start_video), [`stop_video`](Self::stop_video), [`start_audio`](Self::start_audio), [`stop_audio`](Self::stop_audio) |
+/// | publish | [`start_video`](Self::start_video), [`switch_video`](Self::switch_video), [`stop_video`](Self::stop_video), [`start_audio`](Self::start_audio), [`switch_audio`](Self::switch_audio), [`stop_audio`](Self::stop_audio), [`set_muted`](Self::set_muted), [`local_stream`](Self::local_stream) |
+/// | play | [`start_loudspeaker`](Self::start_loudspeaker), [`stop_loudspeaker`](Self::stop_loudspeaker) |
 /// | network | [`network_changed`](Self::network_changed) |
 /// | host | [`hand_over`](Self::hand_over), [`start_hosting`](Self::start_hosting), [`stop_hosting`](Self::stop_hosting) |
 /// | end | [`leave`](Self::leave) |
@@ -42,6 +44,20 @@ pub struct Room {
     stage_thread: Option<JoinHandle<()>>,
     wall: WallClock,
     topology: Topology,
+    switches: Switches,
+    outlet: Outlet,
+}
+
+/// How a stream of our own is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum LocalStream {
+    /// It is read and sent.
+    Active,
+    /// There is a source, which is muted, or a device that is gone and looked for.
+    Inactive,
+    /// There is none: never started, stopped, or given up.
+    Null,
 }
 
 impl Room {
@@ -93,7 +109,7 @@ impl Room {
     /// [`PublishError`] if it cannot be opened; nothing has changed then.
     pub async fn start_video(&mut self, input: VideoInput) -> Result<(), PublishError> {
         if self.publisher.start_video(input).await? {
-            self.tell_track(StreamId::VIDEO, true).await?;
+            self.tell_track(StreamId::VIDEO, !self.switches.is_muted(StreamId::VIDEO)).await?;
         }
         Ok(())
     }
@@ -113,7 +129,7 @@ impl Room {
     /// [`PublishError`] if it cannot be opened; nothing has changed then.
     pub async fn start_audio(&mut self, input: AudioInput) -> Result<(), PublishError> {
         if self.publisher.start_audio(input).await? {
-            self.tell_track(StreamId::AUDIO, true).await?;
+            self.tell_track(StreamId::AUDIO, !self.switches.is_muted(StreamId::AUDIO)).await?;
         }
         Ok(())
     }
@@ -123,6 +139,69 @@ impl Room {
         if self.publisher.stop_audio().await {
             let _ = self.tell_track(StreamId::AUDIO, false).await;
         }
+    }
+
+    /// Publishes another picture from now on. What is published goes on until the other can be
+    /// read, under the same numbers: the others see no gap. If none is, this is
+    /// [`start_video`](Self::start_video).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if it cannot be opened; nothing has changed then. A device that only one
+    /// may use cannot be switched to itself: stop it first.
+    pub async fn switch_video(&mut self, input: VideoInput) -> Result<(), PublishError> {
+        self.publisher.switch_video(input).await?;
+        self.tell_track(StreamId::VIDEO, !self.switches.is_muted(StreamId::VIDEO)).await
+    }
+
+    /// Publishes another sound from now on, as [`switch_video`](Self::switch_video) does a
+    /// picture.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if it cannot be opened; nothing has changed then.
+    pub async fn switch_audio(&mut self, input: AudioInput) -> Result<(), PublishError> {
+        self.publisher.switch_audio(input).await?;
+        self.tell_track(StreamId::AUDIO, !self.switches.is_muted(StreamId::AUDIO)).await
+    }
+
+    /// Sends nothing of our [picture](StreamId::VIDEO) or [sound](StreamId::AUDIO), or
+    /// something again. The device stays open, so that it is there at once; the others see that
+    /// the stream is off. Lasts over a stop and a switch.
+    pub async fn set_muted(&self, stream: StreamId, muted: bool) {
+        let before = self.switches.set_muted(stream, muted);
+        if before != muted && self.publisher.is_running(stream) && !self.switches.is_gone(stream) {
+            // The room may be closed already: then nobody has to be told.
+            let _ = self.tell_track(stream, !muted).await;
+        }
+    }
+
+    /// How our [picture](StreamId::VIDEO) or [sound](StreamId::AUDIO) is.
+    #[must_use]
+    pub fn local_stream(&self, stream: StreamId) -> LocalStream {
+        let is_held = self.switches.is_muted(stream) || self.switches.is_gone(stream);
+        match (self.publisher.is_running(stream), is_held) {
+            (false, _) => LocalStream::Null,
+            (true, true) => LocalStream::Inactive,
+            (true, false) => LocalStream::Active,
+        }
+    }
+
+    /// Plays what the program gets as [`Event::Sound`] on a loudspeaker too, by its id of
+    /// [`devices`](crate::devices) or the system's choice, from now on. One that is gone is
+    /// looked for. With another id, another one is used.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if it cannot be opened; what is used goes on then.
+    pub async fn start_loudspeaker(&mut self, id: Option<String>) -> Result<(), PublishError> {
+        let outlet = self.outlet.clone();
+        blocking(move || outlet.open(id)).await
+    }
+
+    /// Plays nothing any more.
+    pub fn stop_loudspeaker(&mut self) {
+        self.outlet.close();
     }
 
     /// We may host from now on. We do so if nobody else does or can: then
@@ -182,6 +261,9 @@ impl Room {
         // Who is to host next would wait for our picture.
         self.stop_video().await;
         self.stop_audio().await;
+        #[cfg(feature = "sound")]
+        let loudspeaker = self.outlet.stats();
+        self.outlet.close();
         let (done, left) = oneshot::channel();
         let asked = self.driver.send(ToDriver::Leave(done)).await;
         let stats = match asked {
@@ -192,12 +274,19 @@ impl Room {
             // It has been told to quit. What it counted until then is the end.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-        self.counted(stats)
+        let stats = self.counted(stats);
+        #[cfg(feature = "sound")]
+        let stats = Stats { loudspeaker, ..stats };
+        stats
     }
 
     /// With what the threads of the room have counted up to now.
     fn counted(&self, mut stats: Stats) -> Stats {
         stats.media = self.counters.media();
+        #[cfg(feature = "sound")]
+        {
+            stats.loudspeaker = self.outlet.stats();
+        }
         stats.stale_epoch_rendered = self.counters.stale_epoch_rendered.get();
         stats
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use paceline_playout::MixClock;
 use paceline_session::Topology;
 use paceline_types::{
-    AudioFrame, EncodedFrame, Epoch, PeerId, PlayoutRate, SenderId, StreamId, StreamKey,
+    AudioFrame, Bitrate, EncodedFrame, Epoch, PeerId, PlayoutRate, SenderId, StreamId, StreamKey,
     VideoFrame, WallClock,
 };
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ use crate::Config;
 use crate::counters::Counters;
 use crate::driver::clock;
 use crate::event::{Event, EventQueue};
+use crate::outlet::Outlet;
 use crate::wire::{StageReceiver, Switches, ToDriver, ToStage};
 
 /// What the stage thread works with.
@@ -41,6 +42,7 @@ pub(crate) struct Surroundings {
     pub(crate) events: EventQueue,
     pub(crate) counters: Arc<Counters>,
     pub(crate) switches: Switches,
+    pub(crate) outlet: Outlet,
     pub(crate) us: SenderId,
 }
 
@@ -60,6 +62,8 @@ pub(crate) struct StageLoop {
     front: Front,
     /// Streams, ours and others', that are switched off.
     off: BTreeSet<StreamKey>,
+    /// What the paths take of the mix, if they have said.
+    bitrate: Option<Bitrate>,
 }
 
 impl StageLoop {
@@ -71,8 +75,9 @@ impl StageLoop {
             mixing: None,
             clock: MixClock::new(),
             followed: None,
-            front: Front::new(here.events.clone(), Arc::clone(&here.counters), here.wall),
+            front: Front::new(&here),
             off: BTreeSet::new(),
+            bitrate: None,
             here,
         }
     }
@@ -136,6 +141,7 @@ impl StageLoop {
             ToStage::Order(order) => self.obey(order),
             ToStage::Rate { stream, rate } => self.set_rate(stream, rate),
             ToStage::Steer(target) => {
+                self.bitrate = target.bitrate.or(self.bitrate);
                 if let Some(sending) = self.sending() {
                     sending.set_target(target);
                 }

@@ -1,15 +1,15 @@
 //! What the threads of a room say to each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use paceline_session::{MixerState, StageOrder};
 use paceline_types::{
-    AudioFrame, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId, PlayoutRate, SenderId,
-    StreamId, StreamKey, VideoFrame,
+    AudioFrame, Bitrate, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId, PlayoutRate,
+    SenderId, StreamId, StreamKey, VideoFrame,
 };
 use tokio::sync::oneshot;
 
@@ -162,12 +162,18 @@ pub(crate) struct Switches(Arc<Flags>);
 
 #[derive(Debug, Default)]
 struct Flags {
+    gone_audio: AtomicBool,
+    gone_video: AtomicBool,
     in_room: AtomicBool,
     keyframe: AtomicBool,
     lends_picture: AtomicBool,
     mixes_picture: AtomicBool,
     mixes_sound: AtomicBool,
+    mutes_audio: AtomicBool,
+    mutes_video: AtomicBool,
     shows_own: AtomicBool,
+    /// In bits per second; 0 if the path has not said.
+    video_bitrate: AtomicU64,
 }
 
 impl Switches {
@@ -211,6 +217,43 @@ impl Switches {
     /// Says whether who prepares to follow us needs our pictures.
     pub(crate) fn set_lends_picture(&self, on: bool) {
         self.0.lends_picture.store(on, Ordering::Release);
+    }
+
+    /// Whether what a stream is read from is read for nothing.
+    pub(crate) fn is_muted(&self, stream: StreamId) -> bool {
+        self.mute(stream).load(Ordering::Acquire)
+    }
+
+    /// Says so; returns what was before.
+    pub(crate) fn set_muted(&self, stream: StreamId, on: bool) -> bool {
+        self.mute(stream).swap(on, Ordering::AcqRel)
+    }
+
+    /// Whether the device that a stream is read from is gone.
+    pub(crate) fn is_gone(&self, stream: StreamId) -> bool {
+        self.gone(stream).load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_gone(&self, stream: StreamId, on: bool) {
+        self.gone(stream).store(on, Ordering::Release);
+    }
+
+    fn gone(&self, stream: StreamId) -> &AtomicBool {
+        if stream == StreamId::AUDIO { &self.0.gone_audio } else { &self.0.gone_video }
+    }
+
+    fn mute(&self, stream: StreamId) -> &AtomicBool {
+        if stream == StreamId::AUDIO { &self.0.mutes_audio } else { &self.0.mutes_video }
+    }
+
+    /// What the paths take of our picture, if they have said.
+    pub(crate) fn video_bitrate(&self) -> Option<Bitrate> {
+        let bps = self.0.video_bitrate.load(Ordering::Acquire);
+        (bps > 0).then(|| Bitrate::from_bps(bps))
+    }
+
+    pub(crate) fn set_video_bitrate(&self, bitrate: Bitrate) {
+        self.0.video_bitrate.store(bitrate.bps(), Ordering::Release);
     }
 
     /// Whether the next picture has to be a keyframe; asking takes the wish back.

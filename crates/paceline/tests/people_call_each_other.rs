@@ -225,7 +225,7 @@ impl VideoSource for Unplugged {
         index: u64,
         time: MediaTime,
         capture: NtpTime,
-    ) -> Result<VideoFrame, CaptureError> {
+    ) -> Result<Option<VideoFrame>, CaptureError> {
         if index < 30 {
             return self.0.read(index, time, capture);
         }

@@ -5,8 +5,13 @@
 //! that has all the others in it, and [`types::MixInfo`] that says who is where
 //! and how loud. [`terminal`] draws a picture with characters.
 //!
-//! Nothing here reads a clock, opens a device or writes to a terminal: time is
+//! Nothing of these reads a clock, opens a device or writes to a terminal: time is
 //! an argument, and what is to be shown, heard or written is returned.
+//!
+//! | feature | adds | takes |
+//! |---|---|---|
+//! | `loudspeaker` | `Loudspeaker`, which opens a device and has a clock: the device's | on Linux the headers of ALSA |
+//! | `voice` | `Voice`: echo cancellation, noise suppression, gain | |
 //!
 //! # Example
 //!
@@ -54,7 +59,9 @@
 //! full scale; `grid.rs` where a tile lies; `scale.rs` how a picture gets its
 //! size. Where the host changes, [`MixClock`] has a stage in the dark keep to the media
 //! clock of his, [`Seam`] puts what he made and what we make one after the other, and
-//! [`Crossfade`] is how sound does that. [`terminal`] stands by itself.
+//! [`Crossfade`] is how sound does that. [`terminal`] stands by itself, and so do `loudspeaker/`,
+//! in which `feed.rs` and `drain.rs` are the machine and `device.rs` is what drives it, and
+//! `voice/`.
 
 mod cadence;
 mod clock;
@@ -63,6 +70,8 @@ mod config;
 mod crossfade;
 mod grid;
 mod limiter;
+#[cfg(feature = "loudspeaker")]
+mod loudspeaker;
 mod output;
 mod rate;
 mod scale;
@@ -70,16 +79,24 @@ mod seam;
 mod sound;
 mod stage;
 pub mod terminal;
+#[cfg(feature = "voice")]
+mod voice;
 
 pub use clock::MixClock;
 pub use config::{ConfigError, StageConfig};
 pub use crossfade::Crossfade;
+#[cfg(feature = "loudspeaker")]
+pub use loudspeaker::{
+    Loudspeaker, LoudspeakerConfig, LoudspeakerError, LoudspeakerStats, loudspeakers,
+};
 pub use output::{Kind, SourceStats, StageOutput, StageStats, Verdict};
 pub use paceline_types as types;
 pub use paceline_types::PlayoutRate;
 pub use rate::{Resampled, Resampler, Stretcher};
 pub use seam::{Seam, SeamConfig, SeamOutput, SeamStats};
 pub use stage::Stage;
+#[cfg(feature = "voice")]
+pub use voice::{FarEnd, NoiseSuppression, Voice, VoiceConfig, VoiceStats};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -16,7 +16,7 @@
 //! slower one would let a peak through. Release: 150 ms.
 
 /// The limiter of one output, with the peak it remembers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limiter {
     /// The recent peak; never below the threshold.
     peak: f32,

@@ -7,11 +7,15 @@ use paceline_types::{AudioFrame, MixInfo, SenderId, VideoFrame};
 #[non_exhaustive]
 pub enum StageOutput {
     /// 20 ms of sound: everybody but its receiver, mono.
+    ///
     Audio {
         /// Who is to hear it.
         for_peer: SenderId,
         /// The sound.
         frame: AudioFrame,
+        /// It is the same for all for whom this is so: those who have not been heard for a
+        /// second. It has to be encoded only once.
+        is_shared: bool,
         /// Which 20 ms since the media clock read zero; ones that were skipped count,
         /// so that `frame.time` is always 960 times this.
         seq_tick: u64,

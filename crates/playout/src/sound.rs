@@ -33,6 +33,8 @@ pub(crate) struct Sound {
     block: Box<[f32; TICK]>,
     /// Smoothed over some ticks.
     mean_square: f32,
+    /// Ticks for which it still counts as heard.
+    heard: u32,
     stats: SourceStats,
 }
 
@@ -63,6 +65,7 @@ impl Sound {
             dry: false,
             block: Box::new([0.0; TICK]),
             mean_square: 0.0,
+            heard: 0,
             stats: SourceStats::default(),
         }
     }
@@ -155,16 +158,23 @@ impl Sound {
             Voice::Silent if !queued => self.block.fill(0.0),
             _ => self.play(queued),
         }
+        let energy: f32 = self.block.iter().map(|sample| sample * sample).sum();
+        let mean_square = energy / TICK as f32;
         if self.on {
-            let energy: f32 = self.block.iter().map(|sample| sample * sample).sum();
-            self.mean_square += SMOOTHING * (energy / TICK as f32 - self.mean_square);
+            self.mean_square += SMOOTHING * (mean_square - self.mean_square);
         }
+        self.heard = if mean_square > AUDIBLE { HEARD } else { self.heard.saturating_sub(1) };
         &self.block
     }
 
     /// What [`tick`](Self::tick) took last.
     pub(crate) fn block(&self) -> &[f32; TICK] {
         &self.block
+    }
+
+    /// Whether there is something of it in the mix that it must not hear itself.
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.heard > 0
     }
 
     /// How loud it is in −dBov (RFC 6465 §3): 0 to 127, which is silence.
@@ -276,6 +286,13 @@ const GIVE: usize = 240;
 /// 12 dB over full scale: more than any decoder overshoots, and little enough
 /// that one source cannot have the limiter mute all the others.
 const LOUDEST: f32 = 4.0;
+
+/// −60 dBov, 40 dB below speech: what a microphone in a quiet room makes. Who hears that much
+/// of himself with the others does not notice.
+const AUDIBLE: f32 = 1e-6;
+
+/// A second: between two words nobody changes from one encoder to another.
+const HEARD: u32 = 50;
 
 /// A time constant of 40 ms: 1 − e^(−20/40).
 const SMOOTHING: f32 = 0.393;

@@ -1,6 +1,7 @@
 //! The stage: everybody's pictures and sound in, one mix out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paceline_types::{
@@ -49,6 +50,9 @@ pub struct Stage {
     sources: BTreeMap<SenderId, Source>,
     /// Removed while they were heard: they still have their end to fade.
     leaving: Vec<Sound>,
+    /// Of what all get who are not heard, and the tick it was used in last.
+    limiter: Limiter,
+    limited: u64,
     ticks: Cadence,
     pictures: Cadence,
     canvas: Canvas,
@@ -129,6 +133,8 @@ impl Stage {
             wall,
             sources: BTreeMap::new(),
             leaving: Vec::new(),
+            limiter: Limiter::new(),
+            limited: 0,
             ticks: Cadence::new(now, reading, TICKS_PER_SECOND),
             pictures: Cadence::new(now, reading, config.rate()),
             canvas: Canvas::new(config.size()),
@@ -368,13 +374,29 @@ impl Stage {
         let seq_tick = self.ticks.number();
         let time = MediaTime::new(seq_tick * TICK as u64, Frequency::AUDIO);
         let capture = self.wall.at(at);
+        // Whoever is not in the mix hears what all such hear.
+        let mut shared: Option<Arc<[f32]>> = None;
         for (&for_peer, source) in &mut self.sources {
-            let others = total.iter().zip(source.sound.block());
-            let samples = others
-                .map(|(&sum, &own)| source.limiter.limit((sum - f64::from(own)) as f32))
-                .collect();
+            let is_shared = !source.sound.is_heard();
+            let samples = if source.sound.is_heard() {
+                let others = total.iter().zip(source.sound.block());
+                let limiter = &mut source.limiter;
+                others.map(|(&sum, &own)| limiter.limit((sum - f64::from(own)) as f32)).collect()
+            } else {
+                let limiter = &mut self.limiter;
+                // One that was not needed knows of peaks that are long gone.
+                if shared.is_none() && self.limited + 1 != seq_tick {
+                    limiter.clone_from(&source.limiter);
+                }
+                self.limited = seq_tick;
+                let shared = shared.get_or_insert_with(|| {
+                    total.iter().map(|&sum| limiter.limit(sum as f32)).collect()
+                });
+                source.limiter.clone_from(limiter);
+                Arc::clone(shared)
+            };
             let frame = AudioFrame { channels: 1, time, capture, samples };
-            self.outputs.push_back(StageOutput::Audio { for_peer, frame, seq_tick });
+            self.outputs.push_back(StageOutput::Audio { for_peer, frame, is_shared, seq_tick });
         }
         self.ticks.advance(1);
         self.stats.ticks += 1;

@@ -40,7 +40,7 @@ fn heard(stage: &mut Stage, now: Instant) -> Vec<Heard> {
     stage.handle_timeout(now);
     let mut all = Vec::new();
     while let Some(output) = stage.poll_output() {
-        if let StageOutput::Audio { for_peer: by, frame, seq_tick: tick } = output {
+        if let StageOutput::Audio { for_peer: by, frame, seq_tick: tick, .. } = output {
             all.push(Heard { by, tick, frame });
         }
     }
@@ -102,6 +102,44 @@ fn who_speaks_alone_hears_exact_silence() {
         assert!(by(&all, BOB).iter().any(|&sample| sample != 0.0));
         now += TICK;
     }
+}
+
+/// Who is to be encoded once for all of them: those who are not heard, and after his last word
+/// one more a second later. The sound of who is heard is never among what he gets.
+#[test]
+fn all_who_are_not_heard_get_the_same_sound_and_who_is_heard_his_own() {
+    let everybody: Vec<_> = (1..=32).map(SenderId::new).collect();
+    let (mut stage, mut now) = stage(&everybody);
+    let mut shared_at = Vec::new();
+    for tick in 0..100 {
+        // Two speak for 20 ticks; the rest of the microphones hiss, at −80 dBov.
+        let speaks = |who: SenderId| tick < 20 && matches!(who, ANN | BOB);
+        for &who in &everybody {
+            let hiss = (0..960).map(|i| ((i * 7_919 + tick * 31) % 997) as f32 * 2e-7).collect();
+            let samples = if speaks(who) { sine(tick * 960, 960) } else { hiss };
+            let _ = stage.handle_audio(now, who, sound(1, samples));
+        }
+        stage.handle_timeout(now);
+        let mut shared: Option<AudioFrame> = None;
+        let mut own = Vec::new();
+        while let Some(output) = stage.poll_output() {
+            let StageOutput::Audio { for_peer, frame, is_shared, .. } = output else { continue };
+            if is_shared {
+                let before = shared.get_or_insert_with(|| frame.clone());
+                assert!(std::sync::Arc::ptr_eq(&before.samples, &frame.samples));
+            } else {
+                own.push(for_peer);
+            }
+        }
+        if (1..20).contains(&tick) {
+            assert_eq!(own, [ANN, BOB], "tick {tick}");
+        }
+        shared_at.push(own.is_empty());
+        now += TICK;
+    }
+    let last_word = shared_at.iter().rposition(|&all| !all).expect("they were heard");
+    // The word's end, 50 ticks, and what the way through takes.
+    assert!((69..=72).contains(&last_word), "{last_word}");
 }
 
 #[test]

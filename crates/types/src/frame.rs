@@ -27,6 +27,10 @@ pub enum PictureFormat {
     H264,
     /// RGB24, uncompressed: for a LAN, and to see what the codec costs.
     Rgb,
+    /// VP8 frames (RFC 6386).
+    Vp8,
+    /// VP9 frames.
+    Vp9,
 }
 
 /// How a video access unit is encoded.

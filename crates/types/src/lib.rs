@@ -28,16 +28,19 @@
 //! ```
 
 mod connection;
+mod device;
 mod epoch;
 mod frame;
 mod id;
 mod mix;
+mod pool;
 mod rate;
 mod seq;
 mod size;
 mod time;
 
 pub use connection::{ConnectionEvent, ConnectionOp, ConnectionState, EncoderTarget, Signal};
+pub use device::{Content, Device, DeviceKind};
 pub use epoch::Epoch;
 pub use frame::{
     AudioCodec, AudioFrame, CELL_BYTES, Coding, EncodedFrame, FrameError, GLYPHS, PictureFormat,
@@ -45,6 +48,7 @@ pub use frame::{
 };
 pub use id::{ParsePeerIdError, PeerId, SenderId, Ssrc, StreamId, StreamKey};
 pub use mix::{MixInfo, MixSource, Rect};
+pub use pool::Pool;
 pub use rate::PlayoutRate;
 pub use seq::{SeqExtender, SeqNo};
 pub use size::Bitrate;

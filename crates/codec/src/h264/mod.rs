@@ -6,6 +6,8 @@ mod native;
 
 pub(crate) use decoder::H264Decoder;
 pub(crate) use encoder::H264Encoder;
+#[cfg(feature = "cisco")]
+pub use native::Library;
 
 /// Whether OpenH264 runs assembly, and not its C++ alone, which is slower.
 ///
@@ -18,15 +20,6 @@ pub fn has_assembly() -> bool {
     native::cpu_features().is_some_and(|features| features != 0)
 }
 
-/// Whether a picture is of a size that level 5.2 has and OpenH264 takes, either
-/// way up.
-const fn fits(width: usize, height: usize) -> bool {
-    let (long, short) = if width > height { (width, height) } else { (height, width) };
-    long <= MAX_LONG as usize && short <= MAX_SHORT as usize
-}
-
-/// What OpenH264's encoder is documented to take. Its decoder stops a little
-/// later, at the 36,864 macroblocks of level 5.2 (ITU-T H.264, Table A-1).
-const MAX_LONG: u16 = 3_840;
-
-const MAX_SHORT: u16 = 2_160;
+/// Packets that may be under way at once without one being allocated: a second at 30 a
+/// second. Who holds more pays for them as they come.
+const POOLED: usize = 32;

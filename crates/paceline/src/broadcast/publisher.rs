@@ -16,6 +16,7 @@ use super::{BroadcastConfig, Running, SendError, start};
 use crate::driver::clock;
 use crate::error::{JoinError, PublishError};
 use crate::event::{Event, EventQueue, Events};
+use crate::outlet::Outlet;
 use crate::publish::{self, Reader, VideoInput};
 use crate::room::{enter, wall_clock};
 use crate::wire::{ForAll, Frames, ToDriver, ToStage, stage_queue};
@@ -347,6 +348,7 @@ impl PublisherBuilder {
             counters: Arc::clone(&running.counters),
             events: warnings.clone(),
             switches: running.switches.clone(),
+            outlet: Outlet::new(warnings.clone(), Arc::clone(&running.counters)),
         });
         Ok(Publisher { peer, wall, viewers, running, warnings, encoder, playing: None })
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use paceline_session::Topology;
 
 /// A field of [`Config`](crate::Config) that is out of its bounds.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Not the URL of a STUN server.
@@ -19,6 +19,8 @@ pub enum ConfigError {
     BroadcastRoom,
     /// Somebody asks to host where nobody does.
     HostInMesh,
+    /// The ladder of our picture cannot be as asked.
+    Ladder(paceline_codec::LadderConfigError),
     /// The mix cannot be made as asked.
     Mix(paceline_playout::ConfigError),
     /// The sockets are bound to an address that needs STUN, and there is none.
@@ -63,6 +65,7 @@ impl fmt::Display for ConfigError {
             Self::HostInMesh => f.write_str(
                 "nobody hosts in a mesh: leave `host(true)` out, or take Topology::Star",
             ),
+            Self::Ladder(error) => error.fmt(f),
             Self::Mix(error) => error.fmt(f),
             Self::Odd { field, value } => write!(f, "{field} is {value}: it must be even"),
             Self::NoStun { bind } => write!(

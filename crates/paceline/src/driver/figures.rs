@@ -92,6 +92,10 @@ impl<F: Frames, E: Events> Driver<F, E> {
             transport_refused: self.counters.transport_refused.get(),
             streams: self.session.receive_stats(),
             session: self.session.stats(),
+            ladder: self.counters.ladder(),
+            // The room knows it.
+            #[cfg(feature = "sound")]
+            loudspeaker: None,
             reported_lost: self.session.path_reports().iter().map(|(_, _, path)| path.lost).sum(),
         }
     }

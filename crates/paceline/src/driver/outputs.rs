@@ -51,8 +51,13 @@ impl<F: Frames, E: Events> Driver<F, E> {
             Output::Steer { stream: StreamId::MIX_VIDEO, target } => {
                 self.to_stage(ToStage::Steer(target));
             }
-            Output::Steer { target, .. } if target.keyframe => {
-                self.switches.want_keyframe();
+            Output::Steer { target, .. } => {
+                if let Some(bitrate) = target.bitrate {
+                    self.switches.set_video_bitrate(bitrate);
+                }
+                if target.keyframe {
+                    self.switches.want_keyframe();
+                }
             }
             Output::Stage(order) => {
                 if !matches!(order, StageOrder::Host { .. } | StageOrder::Prepare { .. }) {

@@ -7,21 +7,32 @@ use paceline_capture::{
 };
 use paceline_codec::{AnyVideoDecoder, VideoDecoder};
 use paceline_types::{
-    Coding, EncodedFrame, MediaTime, NtpTime, SeqNo, StreamId, VideoCodec, VideoFrame,
+    Coding, DeviceKind, EncodedFrame, MediaTime, NtpTime, SeqNo, StreamId, VideoCodec, VideoFrame,
 };
 
+use super::device::{Ear, Eye};
 use crate::error::PublishError;
 
 /// What a picture is taken from.
+///
+/// A device is opened by the id that [`devices`](crate::devices) lists; one that is pulled out
+/// is opened anew when it is back. In a build without the feature that brings it, opening is
+/// an error which says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum VideoInput {
+    /// A camera; `None`: the system's first.
+    Camera(Option<String>),
     /// A `.y4m` or `.h264` file, looped.
     File(PathBuf),
+    /// All that a monitor shows; `None`: the first one.
+    Screen(Option<String>),
     /// Your own.
     Source(Box<dyn VideoSource>),
     /// A moving test pattern.
     Test,
+    /// What one window shows, wherever it is moved, until it is closed.
+    Window(String),
 }
 
 /// What a sound is taken from.
@@ -30,6 +41,9 @@ pub enum VideoInput {
 pub enum AudioInput {
     /// A `.wav` file, looped.
     File(PathBuf),
+    /// A microphone; `None`: the system's choice. One that is pulled out is opened anew when it
+    /// is back.
+    Microphone(Option<String>),
     /// Nothing, 50 times a second.
     Silence,
     /// Your own.
@@ -56,8 +70,22 @@ pub struct Publish {
 /// Sources that can be read.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) video: Option<Box<dyn VideoSource>>,
-    pub(crate) audio: Option<Box<dyn AudioSource>>,
+    pub(crate) video: Option<OpenVideo>,
+    pub(crate) audio: Option<OpenAudio>,
+}
+
+/// A source of pictures, and how to open it again.
+#[derive(Debug)]
+pub(crate) struct OpenVideo {
+    pub(crate) source: Box<dyn VideoSource>,
+    pub(crate) device: Option<Eye>,
+}
+
+/// A source of sound, and how to open it again.
+#[derive(Debug)]
+pub(crate) struct OpenAudio {
+    pub(crate) source: Box<dyn AudioSource>,
+    pub(crate) device: Option<Ear>,
 }
 
 impl Publish {
@@ -91,8 +119,16 @@ impl Publish {
 }
 
 impl VideoInput {
-    pub(crate) fn open(self) -> Result<Box<dyn VideoSource>, PublishError> {
-        Ok(match self {
+    pub(crate) fn open(self) -> Result<OpenVideo, PublishError> {
+        let eye = |kind, id| {
+            let device = Eye { kind, id };
+            let source = device.open()?;
+            Ok(OpenVideo { source, device: Some(device) })
+        };
+        let source: Box<dyn VideoSource> = match self {
+            Self::Camera(id) => return eye(DeviceKind::Camera, id),
+            Self::Screen(id) => return eye(DeviceKind::Screen, id),
+            Self::Window(id) => return eye(DeviceKind::Window, Some(id)),
             Self::File(path) => match extension(&path) {
                 "y4m" => Box::new(Y4mFile::open(&path)?),
                 "h264" | "264" => Box::new(DecodedFile::open(&path)?),
@@ -100,19 +136,26 @@ impl VideoInput {
             },
             Self::Source(source) => source,
             Self::Test => Box::new(TestPattern::new(480, 270, 30.0)?),
-        })
+        };
+        Ok(OpenVideo { source, device: None })
     }
 }
 
 impl AudioInput {
-    pub(crate) fn open(self) -> Result<Box<dyn AudioSource>, PublishError> {
-        Ok(match self {
+    pub(crate) fn open(self) -> Result<OpenAudio, PublishError> {
+        let source: Box<dyn AudioSource> = match self {
+            Self::Microphone(id) => {
+                let device = Ear { id };
+                let source = device.open()?;
+                return Ok(OpenAudio { source, device: Some(device) });
+            }
             Self::File(path) if extension(&path) == "wav" => Box::new(WavFile::open(&path)?),
             Self::File(path) => return Err(PublishError::UnknownFile { path }),
             Self::Silence => Box::new(Silence),
             Self::Source(source) => source,
             Self::Tone => Box::new(Tone::new(440.0)),
-        })
+        };
+        Ok(OpenAudio { source, device: None })
     }
 }
 
@@ -162,7 +205,7 @@ impl VideoSource for DecodedFile {
         index: u64,
         time: MediaTime,
         capture: NtpTime,
-    ) -> Result<VideoFrame, CaptureError> {
+    ) -> Result<Option<VideoFrame>, CaptureError> {
         // Each unit builds on the one before: those of skipped frames are decoded
         // too, but never more than one round of the clip.
         let behind = (index + 1).saturating_sub(self.next).min(self.file.len() as u64);
@@ -178,7 +221,8 @@ impl VideoSource for DecodedFile {
         let Self { last, .. } = self;
         let (width, height) = (last.width(), last.height());
         let planes = last.planes().clone();
-        Ok(VideoFrame::new(width, height, time, capture, planes).expect("the size is its own"))
+        let frame = VideoFrame::new(width, height, time, capture, planes);
+        Ok(Some(frame.expect("the size is its own")))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::counters::{Counters, JoinTimeline};
 use crate::driver::{Driver, Gathered, clock};
 use crate::error::JoinError;
 use crate::event::EventQueue;
+use crate::outlet::Outlet;
 use crate::publish::{Publish, Publisher, Reader, blocking};
 use crate::speaker::Speaker;
 use crate::stage::{StageLoop, Surroundings};
@@ -135,6 +136,7 @@ impl RoomBuilder {
         let counters = Arc::new(Counters::default());
         let events = EventQueue::new(config.event_queue, Arc::clone(&counters));
         let switches = Switches::default();
+        let outlet = Outlet::new(events.clone(), Arc::clone(&counters));
         let (to_driver, inputs) = mpsc::channel(DRIVER_QUEUE);
         let (to_stage, stage_inputs) = stage_queue();
         let sender = joined.sender;
@@ -146,6 +148,7 @@ impl RoomBuilder {
             events: events.clone(),
             counters: Arc::clone(&counters),
             switches: switches.clone(),
+            outlet: outlet.clone(),
             us: sender,
         });
         let stage_thread = std::thread::Builder::new()
@@ -188,7 +191,8 @@ impl RoomBuilder {
             stage: to_stage,
             counters: Arc::clone(&counters),
             events: events.clone(),
-            switches,
+            switches: switches.clone(),
+            outlet: outlet.clone(),
         });
         // Nobody is to wait for what is not published.
         let off = [
@@ -210,6 +214,8 @@ impl RoomBuilder {
             stage_thread: Some(stage_thread),
             wall,
             topology,
+            switches,
+            outlet,
         })
     }
 }

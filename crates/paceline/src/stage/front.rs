@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use paceline_playout::{Seam, SeamConfig, SeamOutput};
 use paceline_types::{AudioFrame, Epoch, MediaTime, VideoFrame, WallClock};
 
+use super::Surroundings;
 use super::decoders::{Decoded, Heard};
 use crate::counters::Counters;
 use crate::event::{Event, EventQueue, Picture, Sound};
+use crate::outlet::Outlet;
 
 /// Gives the program one mix: that of whoever hosts, or our own.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(super) struct Front {
     /// We hosted, and what our stage makes is heard until the next host's is there.
     leaving: Option<Leaving>,
     events: EventQueue,
+    outlet: Outlet,
     counters: Arc<Counters>,
     wall: WallClock,
 }
@@ -28,9 +31,15 @@ struct Leaving {
 }
 
 impl Front {
-    pub(super) fn new(events: EventQueue, counters: Arc<Counters>, wall: WallClock) -> Self {
-        let seam = Seam::new(SeamConfig::default());
-        Self { seam, leaving: None, events, counters, wall }
+    pub(super) fn new(here: &Surroundings) -> Self {
+        Self {
+            seam: Seam::new(SeamConfig::default()),
+            leaving: None,
+            events: here.events.clone(),
+            outlet: here.outlet.clone(),
+            counters: Arc::clone(&here.counters),
+            wall: here.wall,
+        }
     }
 
     /// We host, from this media time on.
@@ -101,7 +110,7 @@ impl Front {
     /// The same of a sound.
     pub(super) fn play_alone(&mut self, now: Instant, frame: AudioFrame) {
         let (ready, epoch) = (self.wall.at(now), Epoch::default());
-        self.events.push(Event::Sound(Sound { frame, ready, concealed: false, epoch }));
+        self.play(Sound { frame, ready, concealed: false, epoch });
     }
 
     /// Lets time pass.
@@ -112,6 +121,11 @@ impl Front {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.seam.poll_timeout()
+    }
+
+    fn play(&self, sound: Sound) {
+        self.outlet.play(&sound.frame);
+        self.events.push(Event::Sound(sound));
     }
 
     fn give(&mut self) {
@@ -130,7 +144,7 @@ impl Front {
                 SeamOutput::Sound { at, epoch, frame, own } => {
                     self.leaving.take_if(|leaving| leaving.epoch < epoch);
                     let (ready, concealed) = (self.wall.at(at), concealed && !own);
-                    self.events.push(Event::Sound(Sound { frame, ready, concealed, epoch }));
+                    self.play(Sound { frame, ready, concealed, epoch });
                 }
                 _ => {}
             }

@@ -5,13 +5,13 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
-use paceline_codec::{AudioEncoder, EncodeError, VideoEncoder};
+use paceline_codec::{AudioEncoder, EncodeError, EncodedSound, VideoEncoder};
 use paceline_framing::Numbering;
 use paceline_playout::{Kind, Stage};
 use paceline_session::MixerState;
 use paceline_types::{
-    AudioFrame, Bitrate, EncodedFrame, EncoderTarget, MediaTime, SenderId, SeqNo, StreamId,
-    StreamKey, VideoFrame,
+    AudioFrame, Bitrate, Content, EncodedFrame, EncoderTarget, MediaTime, SenderId, SeqNo,
+    StreamId, StreamKey, VideoFrame,
 };
 use tracing::debug;
 
@@ -53,8 +53,10 @@ pub(super) struct Sending {
     video: Box<dyn VideoEncoder>,
     /// The number of the next picture; `None` until one of ours goes out.
     seq: Option<SeqNo>,
-    /// The encoder of what each member hears.
+    /// The encoder of what each member hears who is in the mix himself.
     mixes: BTreeMap<SenderId, Box<dyn AudioEncoder>>,
+    /// The encoder of what all the others hear.
+    shared: Option<Shared>,
     made: Made,
     bitrate: Bitrate,
     /// Pictures that may still cost more.
@@ -72,9 +74,10 @@ struct Made {
 impl Sending {
     pub(super) fn new(config: &Config, counters: Arc<Counters>) -> Result<Self, EncodeError> {
         Ok(Self {
-            video: video_encoder(config, f64::from(config.mix_size().2))?,
+            video: mix_encoder(config)?,
             seq: None,
             mixes: BTreeMap::new(),
+            shared: None,
             made: Made::default(),
             bitrate: config.video_bitrate,
             lavish: 0,
@@ -84,6 +87,7 @@ impl Sending {
 
     /// Changes the encoder of pictures.
     pub(super) fn set_target(&mut self, target: EncoderTarget) {
+        self.bitrate = target.bitrate.unwrap_or(self.bitrate);
         self.video.set_target(target);
     }
 
@@ -95,8 +99,12 @@ impl Sending {
     /// Has the next picture be the first of a new encoder. To one that has just made a
     /// keyframe the next is too much for its bitrate: it leaves out the picture after it.
     pub(super) fn start_afresh(&mut self, config: &Config) {
-        match video_encoder(config, f64::from(config.mix_size().2)) {
-            Ok(video) => self.video = video,
+        match mix_encoder(config) {
+            Ok(video) => {
+                self.video = video;
+                let bitrate = Some(self.bitrate);
+                self.video.set_target(EncoderTarget { keyframe: false, bitrate });
+            }
             // The old one does, with a picture less.
             Err(error) => debug!(%error, "no second encoder of the mix"),
         }
@@ -173,37 +181,87 @@ impl Sending {
     }
 
     /// Encodes what one member hears. The stage counts its ticks: the number is the same
-    /// for all, whoever hosts, and goes on when somebody comes back.
+    /// for all, whoever hosts, and goes on when somebody comes back. What is shared is encoded
+    /// once.
     pub(super) fn sound(
         &mut self,
         for_peer: SenderId,
+        is_shared: bool,
         seq: SeqNo,
         sound: &AudioFrame,
     ) -> Option<EncodedFrame> {
         self.made.audio = Some((seq, sound.time));
-        let encoder = match self.mixes.entry(for_peer) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(audio_encoder().ok()?),
+        let encoded = if is_shared {
+            // Who speaks up next has an encoder of his own, which knows nothing of before.
+            self.mixes.remove(&for_peer);
+            self.shared_sound(seq, sound)
+        } else {
+            let encoder = match self.mixes.entry(for_peer) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(audio_encoder().ok()?),
+            };
+            encode(encoder.as_mut(), sound, &self.counters)
+        }?;
+        Some(EncodedFrame {
+            stream: StreamId::MIX_AUDIO,
+            seq,
+            time: sound.time,
+            capture: sound.capture,
+            coding: encoded.coding,
+            data: encoded.data,
+        })
+    }
+
+    /// Encodes once what all hear who are not heard themselves.
+    fn shared_sound(&mut self, seq: SeqNo, sound: &AudioFrame) -> Option<EncodedSound> {
+        // One that was not needed for a while knows nothing of the sound before.
+        let goes_on = |shared: &Shared| seq.get() <= shared.seq.get() + 1;
+        let shared = match self.shared.take().filter(goes_on) {
+            Some(shared) if shared.seq == seq => shared,
+            before => {
+                let mut encoder = match before {
+                    Some(Shared { encoder, .. }) => encoder,
+                    None => audio_encoder().ok()?,
+                };
+                let made = encode(encoder.as_mut(), sound, &self.counters);
+                Shared { encoder, seq, made }
+            }
         };
-        match encoder.encode(sound) {
-            Ok(encoded) => {
-                self.counters.audio_encoded.add(1);
-                Some(EncodedFrame {
-                    stream: StreamId::MIX_AUDIO,
-                    seq,
-                    time: sound.time,
-                    capture: sound.capture,
-                    coding: encoded.coding,
-                    data: encoded.data,
-                })
-            }
-            Err(error) => {
-                self.counters.encode_errors.add(1);
-                debug!(%error, "a mix of sound cannot be encoded");
-                None
-            }
+        let made = shared.made.clone();
+        self.shared = Some(shared);
+        made
+    }
+}
+
+/// One encoder for many, and what it made last.
+#[derive(Debug)]
+struct Shared {
+    encoder: Box<dyn AudioEncoder>,
+    seq: SeqNo,
+    made: Option<EncodedSound>,
+}
+
+fn encode(
+    encoder: &mut dyn AudioEncoder,
+    sound: &AudioFrame,
+    counters: &Counters,
+) -> Option<EncodedSound> {
+    match encoder.encode(sound) {
+        Ok(encoded) => {
+            counters.audio_encoded.add(1);
+            Some(encoded)
+        }
+        Err(error) => {
+            counters.encode_errors.add(1);
+            debug!(%error, "a mix of sound cannot be encoded");
+            None
         }
     }
+}
+
+/// The mix moves wherever somebody does, whatever the others show.
+fn mix_encoder(config: &Config) -> Result<Box<dyn VideoEncoder>, EncodeError> {
+    video_encoder(config, config.mix_size().2.into(), Content::Camera)
 }
 
 /// Pictures after a first keyframe that may cost twice as much: a third of a second. Measured:

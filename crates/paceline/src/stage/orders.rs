@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use paceline_playout::Stage;
 use paceline_session::{MixerState, StageOrder};
-use paceline_types::{EncodedFrame, Epoch, Frequency, MediaTime, StreamId, StreamKey};
+use paceline_types::{
+    EncodedFrame, EncoderTarget, Epoch, Frequency, MediaTime, StreamId, StreamKey,
+};
 
 use super::StageLoop;
 use super::decoders::is_mix;
@@ -131,7 +133,7 @@ impl StageLoop {
         if self.mixing.is_some() {
             return;
         }
-        let sending = match Sending::new(&self.here.config, Arc::clone(&self.here.counters)) {
+        let mut sending = match Sending::new(&self.here.config, Arc::clone(&self.here.counters)) {
             Ok(sending) => sending,
             Err(error) => {
                 // Not to be tried, and told, with each frame.
@@ -139,6 +141,9 @@ impl StageLoop {
                 return self.warn(format!("we cannot host: {error}"));
             }
         };
+        if let Some(bitrate) = self.bitrate {
+            sending.set_target(EncoderTarget { keyframe: false, bitrate: Some(bitrate) });
+        }
         let stage = Stage::resume(now, self.here.wall, self.here.config.stage(), at);
         self.mixing = Some(Mixing { stage, sending: Some(sending) });
         self.people_the_stage(now);

@@ -21,8 +21,9 @@ impl StageLoop {
             for output in outputs {
                 match output {
                     StageOutput::Picture(picture) => self.handle_picture(now, picture),
-                    StageOutput::Audio { for_peer, frame, seq_tick } => {
-                        self.handle_sound(now, for_peer, SeqNo::new(seq_tick), frame);
+                    StageOutput::Audio { for_peer, frame, is_shared, seq_tick } => {
+                        let seq = SeqNo::new(seq_tick);
+                        self.handle_sound(now, for_peer, is_shared, seq, frame);
                     }
                     StageOutput::MixInfo(info) => self.handle_info(info),
                     _ => {}
@@ -92,7 +93,14 @@ impl StageLoop {
         let _ = self.to_driver(ToDriver::Mixer(state));
     }
 
-    fn handle_sound(&mut self, now: Instant, for_peer: SenderId, seq: SeqNo, sound: AudioFrame) {
+    fn handle_sound(
+        &mut self,
+        now: Instant,
+        for_peer: SenderId,
+        is_shared: bool,
+        seq: SeqNo,
+        sound: AudioFrame,
+    ) {
         if let Duty::Prepare(preparation) = &mut self.duty {
             preparation.note_mixed();
         }
@@ -105,7 +113,8 @@ impl StageLoop {
         }
         let Some(&peer) = self.peers.get(&for_peer) else { return };
         // In the dark too: the encoders are to be warm.
-        let frame = self.sending().and_then(|sending| sending.sound(for_peer, seq, &sound));
+        let frame =
+            self.sending().and_then(|sending| sending.sound(for_peer, is_shared, seq, &sound));
         if let Some(frame) = frame
             && shown.is_some()
             && !self.to_driver(ToDriver::Encoded { to: Some(peer), frame })

@@ -47,8 +47,11 @@ struct Ends {
 #[derive(Debug, Default)]
 struct Playing {
     loudspeaker: Option<Loudspeaker>,
-    /// Greater with each that was asked for: who looks for one that is gone stops when another
-    /// is wanted, or none.
+    /// Greater with each that was asked for, or that none is wanted: of several that are being
+    /// opened only the last one counts.
+    asked: u64,
+    /// Greater with each that was used, or that none is wanted: who looks for one that is gone
+    /// stops then, and goes on while another cannot be opened.
     wish: u64,
     id: Option<String>,
 }
@@ -89,13 +92,17 @@ impl Outlet {
     /// Plays what is heard from now on. May take a while.
     #[cfg(feature = "sound")]
     pub(crate) fn open(&self, id: Option<String>) -> Result<(), PublishError> {
-        let wish = {
+        let asked = {
             let playing = &mut self.ends().playing;
-            playing.wish += 1;
-            playing.wish
+            playing.asked += 1;
+            playing.asked
         };
         let opened = Loudspeaker::open(id.as_deref(), LoudspeakerConfig::default())?;
-        install(&self.ends, wish, opened, id);
+        let playing = &mut self.ends().playing;
+        if playing.asked == asked {
+            let wish = playing.wish + 1;
+            *playing = Playing { loudspeaker: Some(opened), asked, wish, id };
+        }
         Ok(())
     }
 
@@ -108,11 +115,9 @@ impl Outlet {
     pub(crate) fn close(&self) {
         #[cfg(feature = "sound")]
         {
-            let wish = self.ends().playing.wish + 1;
-            let before =
-                std::mem::replace(&mut self.ends().playing, Playing { wish, ..Playing::default() });
-            // It may take a moment to be quiet.
-            drop(before);
+            let playing = &mut self.ends().playing;
+            let (asked, wish) = (playing.asked + 1, playing.wish + 1);
+            *playing = Playing { asked, wish, ..Playing::default() };
         }
     }
 
@@ -153,7 +158,11 @@ impl Outlet {
                 else {
                     continue;
                 };
-                if ends.upgrade().is_some_and(|ends| install(&ends, wish, opened, id)) {
+                if let Some(ends) = ends.upgrade()
+                    && let playing = &mut locked(&ends).playing
+                    && playing.wish == wish
+                {
+                    playing.loudspeaker = Some(opened);
                     events.push(Event::DeviceBack { kind });
                 }
                 return;
@@ -171,17 +180,6 @@ impl Outlet {
     fn ends(&self) -> MutexGuard<'_, Ends> {
         locked(&self.ends)
     }
-}
-
-/// Plays on it from now on, unless another is wanted by now, or none.
-#[cfg(feature = "sound")]
-fn install(ends: &Mutex<Ends>, wish: u64, opened: Loudspeaker, id: Option<String>) -> bool {
-    let mut ends = locked(ends);
-    let is_wanted = ends.playing.wish == wish;
-    if is_wanted {
-        ends.playing = Playing { loudspeaker: Some(opened), wish, id };
-    }
-    is_wanted
 }
 
 /// A mix has one channel; who hosts may say otherwise.

@@ -19,7 +19,7 @@ use crate::CaptureError;
 /// The microphones that are there, the one that is opened when no id is given first, and
 /// what records the sound of a loudspeaker (a *monitor*, by its id) last.
 pub(super) fn list() -> Result<Vec<Device>, CaptureError> {
-    let host = host("microphones")?;
+    let host = host(DEFAULT)?;
     listed(&host)
 }
 
@@ -171,7 +171,7 @@ fn host(_: &str) -> Result<Host, CaptureError> {
 }
 
 fn listed(host: &Host) -> Result<Vec<Device>, CaptureError> {
-    let devices = host.devices().map_err(|error| unavailable("microphones", &error))?;
+    let devices = host.devices().map_err(|error| unavailable(DEFAULT, &error))?;
     let usual = host.default_input_device().and_then(|device| device.id().ok());
     let mut present: Vec<Device> = Vec::new();
     for device in devices.filter(hears) {

@@ -44,7 +44,7 @@ use crate::{AudioSource, CaptureError};
 /// [`CaptureError::Unavailable`] if there is no sound server and no card, or none that
 /// answers in 5 s.
 pub fn microphones() -> Result<Vec<Device>, CaptureError> {
-    device::within(MicrophoneConfig::default().open_timeout, "microphones", device::list)
+    device::within(MicrophoneConfig::default().open_timeout, device::DEFAULT, device::list)
 }
 
 /// A device that hears.

@@ -6,7 +6,8 @@ use paceline_types::{Epoch, Frequency, MediaTime, SenderId, SeqNo, StreamId};
 use crate::ParseError;
 use crate::reader::Reader;
 
-/// The host asks the standby to be ready to take over.
+/// The host asks the standby to be ready to take over. It goes to everybody: the others begin to
+/// send the standby their pictures.
 ///
 /// ```
 /// use paceline_framing::types::{Epoch, Frequency, MediaTime, SenderId, SeqNo, StreamId};
@@ -29,7 +30,8 @@ use crate::reader::Reader;
 pub struct Prepare {
     /// Under which the standby is to be host.
     pub epoch: Epoch,
-    /// The first media time of the mix that is the new host's, on the 90 kHz clock.
+    /// Where the picture clock of the host's mix stands, 90 kHz. From when on the mix is the new
+    /// host's is said by [`Migrate`](crate::Migrate).
     pub switch_time: MediaTime,
     /// Where the streams of the mix stand. At most 65,535.
     pub numbering: Vec<Numbering>,

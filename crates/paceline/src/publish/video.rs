@@ -278,7 +278,8 @@ const VIDEO_LATE: Duration = Duration::from_millis(70);
 const FIRST_REPEAT: Duration = Duration::from_millis(66);
 
 /// And after four of them, each twice as late as the one before: so that a receiver who lost
-/// the last one has another within a second, for 1 % of a core.
+/// the last one has another within a second. Measured: a picture of a desktop of 1080p that
+/// moves takes 17 ms in screen mode, so one a second is at most 1.7 % of a core.
 const LAST_REPEAT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

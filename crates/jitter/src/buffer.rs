@@ -18,7 +18,7 @@ use crate::{JitterConfig, JitterStats, Output, State, Unit, Verdict};
 /// | steering | [`set_drift`](Self::set_drift), [`set_min_playout_delay`](Self::set_min_playout_delay), [`set_round_trip`](Self::set_round_trip) |
 /// | output | [`poll`](Self::poll), until `Wait` or `Empty` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
-/// | state | [`state`](Self::state), [`stats`](Self::stats), [`own_delay`](Self::own_delay), [`pace`](Self::pace) |
+/// | state | [`state`](Self::state), [`stats`](Self::stats), [`own_delay`](Self::own_delay), [`pace`](Self::pace), [`held`](Self::held) |
 ///
 /// The delay is the one at which it and the units that come later than it cost
 /// least, at the [price](JitterConfig::loss_price) of the config. While it moves
@@ -224,6 +224,11 @@ impl<T> JitterBuffer<T> {
     #[must_use]
     pub fn pace(&self) -> f64 {
         self.stream.as_ref().map_or(0.0, Stream::pace)
+    }
+
+    /// What waits to be played, in no order: of each unit that is queued its payload.
+    pub fn held(&self) -> impl Iterator<Item = &T> {
+        self.ring.iter().chain(&self.ahead).map(|held| &held.payload)
     }
 
     /// Where it stands.

@@ -70,6 +70,11 @@ impl<T> Ring<T> {
         self.slots[slot] = Some(held);
     }
 
+    /// All that is held, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Held<T>> {
+        self.slots.iter().flatten()
+    }
+
     pub(crate) fn first(&self) -> Option<&Held<T>> {
         if self.len == 0 { None } else { self.slots[self.slot(self.lowest)].as_ref() }
     }

@@ -248,3 +248,50 @@ fn silence_lets_sound_move_at_once() {
     assert!(moved > ms(50) && moved <= ms(62), "{moved:?}");
     assert_eq!(say(true, 61, 62), ms(250));
 }
+
+/// A queue held both up, and has drained: sound goes back by 5 %, pictures need not.
+#[test]
+fn pictures_lead_late_sound_by_no_more_than_is_noticed() {
+    use paceline_jitter::types::{Frequency, MediaTime, NtpTime};
+    use paceline_jitter::{Media, Playout, StreamSync};
+    use std::time::Duration;
+
+    #[expect(clippy::disallowed_methods, reason = "where the virtual clock starts")]
+    let start = std::time::Instant::now();
+    let ms = Duration::from_millis;
+    // As the jitter buffer of the sound wants it to be late, and as it still is.
+    let run = |own: fn(u64) -> u64, excess: fn(u64) -> u64| {
+        let mut sync = StreamSync::new(SyncConfig::default().max_lead(ms(125)));
+        sync.add_stream(SOUND, 0, Media::Audio, Frequency::AUDIO);
+        sync.add_stream(PICTURE, 0, Media::Video, Frequency::VIDEO);
+        let delays = (0..500).map(|n| {
+            let now = start + ms(20 * n);
+            for (id, clock, own) in
+                [(SOUND, Frequency::AUDIO, own(n)), (PICTURE, Frequency::VIDEO, 20)]
+            {
+                let time = MediaTime::new(n * u64::from(clock.hz()) / 50, clock);
+                sync.handle_capture(now, id, time, NtpTime::from_unix(ms(1_000_000 + 20 * n)));
+                if id == SOUND {
+                    sync.set_excess(id, ms(excess(n)));
+                }
+                sync.handle_playout(now, id, Playout { time, due: now + ms(own), delay: ms(own) });
+            }
+            let sound = sync.min_playout_delay(SOUND).max(ms(own(n))) + ms(excess(n));
+            (sound.as_millis() as i64, sync.min_playout_delay(PICTURE).as_millis() as i64)
+        });
+        delays.collect::<Vec<_>>()
+    };
+    // It no longer wants to be; then it came late, and nobody wanted it to.
+    let wanted = run(|n| if n < 100 { 300 } else { 20 }, |_| 0);
+    let late = run(|_| 20, |n| if n < 100 { 0 } else { 300_u64.saturating_sub(n - 100) });
+    assert_eq!(wanted[99], (300, 300), "what it needs, pictures wait for");
+    assert_eq!(late[99].1, 0);
+    for delays in [wanted, late] {
+        for (n, (sound, picture)) in delays.iter().enumerate().skip(100) {
+            let lead = (sound - 150).clamp(0, 125);
+            let picture = picture.max(&20);
+            assert!((picture - (sound - lead)).abs() <= 15, "{n}: {picture} beside {sound}");
+        }
+        assert_eq!(delays[499].1, 0);
+    }
+}

@@ -78,7 +78,7 @@ pub enum ConnectionEvent {
     Local(Signal),
     /// One message of the other end.
     Message(Bytes),
-    /// Its channel is open: messages can be sent.
+    /// Its channel is open: messages can be sent, and RTP if it carries media.
     Open,
     /// The path to the other end works no more, or works again (RFC 7675). Told only
     /// while the channel is open.
@@ -86,6 +86,39 @@ pub enum ConnectionEvent {
         /// Whether it works.
         up: bool,
     },
+    /// One compound of the other end's RTCP packets (RFC 3550 §6.1): those that are the
+    /// owner's to act on, and not the engine's.
+    Rtcp(Bytes),
+    /// One RTP packet of the other end (RFC 3550 §5.1).
+    Rtp(Bytes),
+    /// What the path takes of RTP, as congestion control has it: pictures and sound
+    /// together, headers included. Told when it changes.
+    Target(crate::Bitrate),
+}
+
+/// What a transport is handed for the other end.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a transport has to carry all of them")]
+pub enum PacketKind {
+    /// A message on the channel: it arrives, and in order.
+    Message,
+    /// A compound of RTCP packets.
+    Rtcp,
+    /// One RTP packet.
+    Rtp,
+}
+
+/// What carries the media between two peers. Whatever is said about them goes over the
+/// channel in any case.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// The data channel: all of it arrives, some of it late.
+    #[default]
+    Channel,
+    /// RTP over SRTP (RFC 3550, RFC 3711): what comes late is not waited for, and what is lost
+    /// is asked for only while there is time.
+    Rtp,
 }
 
 /// What an encoder is to do from now on.

@@ -169,6 +169,51 @@ impl Ssrc {
         Self(id)
     }
 
+    /// The source of a stream of `peer` on the RTP carrier; `None` for a stream that nobody
+    /// defined.
+    ///
+    /// Both ends know it without being told: thirty random bits of his id, which is made anew
+    /// at each join, and two for the stream. Of two peers in one connection one in 2³⁰ pairs
+    /// has the same (RFC 3550 §8.2 counts on 2³²).
+    ///
+    /// ```
+    /// use paceline_types::{PeerId, Ssrc, StreamId};
+    ///
+    /// let peer: PeerId = "00112233-4455-4677-8899-aabbccddeeff".parse()?;
+    /// let ssrc = Ssrc::of(peer, StreamId::AUDIO).expect("a stream that there is");
+    /// assert_eq!(ssrc.get(), 0x0011_2231);
+    /// assert_eq!(ssrc.stream_of(peer), Some(StreamId::AUDIO));
+    /// assert_eq!(ssrc.stream_of(PeerId::default()), None);
+    /// # Ok::<(), paceline_types::ParsePeerIdError>(())
+    /// ```
+    #[must_use]
+    pub const fn of(peer: PeerId, stream: StreamId) -> Option<Self> {
+        let at = match stream {
+            StreamId::VIDEO => 0,
+            StreamId::AUDIO => 1,
+            StreamId::MIX_VIDEO => 2,
+            StreamId::MIX_AUDIO => 3,
+            _ => return None,
+        };
+        let [a, b, c, d, ..] = peer.0;
+        Some(Self(u32::from_be_bytes([a, b, c, d]) & !3 | at))
+    }
+
+    /// Which stream of `peer` this is the source of; `None` if it is none of his.
+    #[must_use]
+    pub const fn stream_of(self, peer: PeerId) -> Option<StreamId> {
+        let stream = match self.0 & 3 {
+            0 => StreamId::VIDEO,
+            1 => StreamId::AUDIO,
+            2 => StreamId::MIX_VIDEO,
+            _ => StreamId::MIX_AUDIO,
+        };
+        match Self::of(peer, stream) {
+            Some(Self(id)) if id == self.0 => Some(stream),
+            _ => None,
+        }
+    }
+
     /// The identifier.
     #[must_use]
     pub const fn get(self) -> u32 {

@@ -39,7 +39,9 @@ mod seq;
 mod size;
 mod time;
 
-pub use connection::{ConnectionEvent, ConnectionOp, ConnectionState, EncoderTarget, Signal};
+pub use connection::{
+    Carrier, ConnectionEvent, ConnectionOp, ConnectionState, EncoderTarget, PacketKind, Signal,
+};
 pub use device::{Content, Device, DeviceKind};
 pub use epoch::Epoch;
 pub use frame::{

@@ -79,7 +79,8 @@ pub struct Hello {
     /// What it does in the room.
     pub role: Role,
     /// A set of bits: [`DECODES_H264`](Self::DECODES_H264),
-    /// [`DECODES_OPUS`](Self::DECODES_OPUS). Others are to be ignored.
+    /// [`DECODES_OPUS`](Self::DECODES_OPUS), [`CARRIES_RTP`](Self::CARRIES_RTP). Others are
+    /// to be ignored.
     pub capabilities: u32,
     /// Bytes of the longest message that it takes.
     pub max_message: u32,
@@ -94,6 +95,9 @@ impl Hello {
     pub const DECODES_H264: u32 = 1 << 0;
     /// It can decode Opus. What is not encoded (pixels, cells, PCM) all can.
     pub const DECODES_OPUS: u32 = 1 << 1;
+    /// It has described its end with media beside the channel, and sends media that have an
+    /// RTP payload format over RTP to who says the same.
+    pub const CARRIES_RTP: u32 = 1 << 2;
 
     pub(super) fn parse(fields: &mut Reader) -> Result<Self, ParseError> {
         let session = fields.uuid("session")?;

@@ -3,7 +3,8 @@
 //! A [`Packetizer`] makes one stream's frames into packets of the payload format of
 //! their codec; a [`Depacketizer`] puts one stream's packets back into frames,
 //! whatever was lost, doubled or came out of order on the way, and says what is
-//! missing. Packets are those of the `rtp` crate; [`parse`] and [`emit`] are ours.
+//! missing. A [`Sender`] sends what packetizers made to one receiver, in time or not at
+//! all. Packets are those of the `rtp` crate; [`parse`] and [`emit`] are ours.
 //!
 //! | codec | payload format | what is made | what is taken |
 //! |---|---|---|---|
@@ -19,9 +20,12 @@ mod frames;
 mod h264;
 mod opus;
 mod output;
+mod pacer;
 mod packet;
+mod packetized;
 mod packetizer;
 mod picture_id;
+mod sender;
 mod vp8;
 mod vp9;
 mod window;
@@ -30,6 +34,9 @@ pub use self::depacketizer::{Depacketizer, DepacketizerConfig};
 pub use self::error::{PacketizeError, PayloadError};
 pub use self::format::Codec;
 pub use self::output::{DepacketizerStats, Frame, Output, Verdict};
+pub use self::pacer::Pacer;
 pub use self::packet::{emit, parse};
+pub use self::packetized::Packetized;
 pub use self::packetizer::{Packetizer, PacketizerConfig, PacketizerStats};
+pub use self::sender::{Sender, SenderConfig, SenderStats, SenderStream, SenderVerdict};
 pub use ::rtp::{Header, Packet};

@@ -68,11 +68,14 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
         let live = streams.iter().filter_map(|stream| stream.live(now, config));
         let (company, common) =
             live.fold((0, i64::MIN), |(n, lag), place| (n + 1, lag.max(place.lag)));
+        let max_lead = nanos::span(config.max_lead);
         let mut pictures = common;
         let mut follow = false;
         for media in [Media::Audio, Media::Video] {
             for stream in streams.iter_mut().filter(|stream| stream.media == media) {
                 let live = stream.live(now, config);
+                // Pictures that may not lead wait for what is asked for, and for no more.
+                let excess = if max_lead > 0 { stream.excess } else { 0 };
                 let order = &mut stream.order;
                 let Some(place) = live.or(stream.place) else { continue };
                 if live.is_none() {
@@ -88,8 +91,16 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
                         let behind = common.saturating_sub(place.lag);
                         order.steer(now, place, behind, media, config);
                         follow |= order.moving;
-                        // Pictures stay with sound that is on its way back.
-                        pictures = pictures.max(stream.actual(place));
+                        // Pictures stay with sound that is on its way back. If it is because
+                        // it came late, and not for their sake that it waited, they are ahead
+                        // of it by what is not noticed.
+                        let delay = order.delay.max(place.own).saturating_add(excess);
+                        stream.owned = place.own.max(stream.owned.min(order.delay));
+                        let late = stream.owned.saturating_add(excess);
+                        let lead = late.saturating_sub(COMFORT).clamp(0, max_lead);
+                        let back = place.lag.saturating_add(delay - place.own - lead);
+                        follow |= lead > 0;
+                        pictures = pictures.max(back);
                     }
                     Media::Video => {
                         order.moving |= follow;
@@ -101,6 +112,10 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
         }
     }
 }
+
+/// So long a delay disturbs no conversation (ITU-T G.114): pictures wait for sound that has
+/// it, to the millisecond.
+const COMFORT: i64 = 150_000_000;
 
 /// Before every instant that is heard of.
 const LONG_AGO: i64 = i64::MIN / 2;

@@ -152,6 +152,8 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
             presumed: None,
             heard: None,
             place: None,
+            owned: 0,
+            excess: 0,
             apart: false,
             order: Order::default(),
         };
@@ -231,6 +233,16 @@ impl<S: Copy + Debug + Ord, G: Copy + Debug + Ord> StreamSync<S, G> {
             self.stats.playouts += 1;
         }
         self.align(group, now);
+    }
+
+    /// Sound is played `excess` later than its jitter buffer wants to: it came late, and goes
+    /// back at its pace. Of pictures it means nothing, for they go back at once. To be called
+    /// before [`handle_playout`](Self::handle_playout), which heeds it.
+    pub fn set_excess(&mut self, stream: S, excess: Duration) {
+        match self.find(stream) {
+            Some(at) => self.streams[at].excess = nanos::span(excess).min(MAX_OWN),
+            None => self.stats.refused += 1,
+        }
     }
 
     /// Lets time pass. Calling it early or twice does nothing.

@@ -15,6 +15,10 @@ pub(super) struct Stream<S, G> {
     /// When its jitter buffer last told of a frame, whether or not its clock was known.
     pub(super) heard: Option<i64>,
     pub(super) place: Option<Place>,
+    /// The part of its delay that its own jitter buffer asked for, and that has not gone back.
+    pub(super) owned: i64,
+    /// How much later than that it is played, on its way there.
+    pub(super) excess: i64,
     /// It is too far from the rest of its group to be one of it.
     pub(super) apart: bool,
     pub(super) order: Order,
@@ -52,11 +56,6 @@ impl<S, G> Stream<S, G> {
     /// Its place, unless nothing has been heard of it for long.
     pub(super) fn live(&self, now: i64, config: &SyncConfig) -> Option<Place> {
         self.place.filter(|place| now - place.at < nanos::span(config.stale_after))
-    }
-
-    /// From capture to playout as ordered.
-    pub(super) fn actual(&self, place: Place) -> i64 {
-        place.lag.saturating_add(self.order.delay.max(place.own) - place.own)
     }
 }
 

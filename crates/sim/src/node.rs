@@ -12,7 +12,7 @@ use paceline_signaling::{
     Capabilities, Client, ClientConfig, ClientEvent, ClientOutput, ConnId, Joined, code,
 };
 use paceline_transport::{SendError, Transport};
-use paceline_types::{Epoch, PeerId, SenderId, SeqNo, Signal, StreamId};
+use paceline_types::{Epoch, PacketKind, PeerId, SenderId, SeqNo, Signal, StreamId};
 
 use crate::encoder::{Encoder, hush};
 use crate::playout::{FromStage, Playout, encode_picture, encode_sound};
@@ -212,7 +212,7 @@ impl Node {
         message: Bytes,
         wires: &mut Wires<'_>,
     ) -> Result<(), SendError> {
-        wires.network.transport(self.peer).try_send(now, to, message)
+        wires.network.transport(self.peer).try_send(now, to, PacketKind::Message, message)
     }
 
     /// Frames that are due go to our own stage if there is one, and on their way: in a star
@@ -296,7 +296,12 @@ impl Node {
                 }
             }
             Output::Transmit { peer, bytes } => {
-                let sent = wires.network.transport(self.peer).try_send(now, peer, bytes);
+                let sent = wires.network.transport(self.peer).try_send(
+                    now,
+                    peer,
+                    PacketKind::Message,
+                    bytes,
+                );
                 self.errors += u64::from(sent == Err(SendError::Full));
             }
             _ => {}

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use paceline_transport::{SendError, Transport};
-use paceline_types::{ConnectionEvent, ConnectionOp, PeerId};
+use paceline_types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId};
 
 use crate::Network;
 
@@ -13,7 +13,7 @@ use crate::Network;
 /// ```
 /// use paceline_sim::{LinkConfig, Network, Random, epoch};
 /// use paceline_transport::Transport;
-/// use paceline_types::{ConnectionEvent, ConnectionOp, PeerId};
+/// use paceline_types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId};
 ///
 /// let (ann, ben) = (PeerId::from_bytes([1; 16]), PeerId::from_bytes([2; 16]));
 /// let mut network = Network::new(LinkConfig::wan().loss(0.0), Random::new(1));
@@ -37,7 +37,7 @@ use crate::Network;
 ///     now = network.poll_timeout().unwrap_or(now);
 ///     network.handle_timeout(now);
 /// }
-/// assert_eq!(network.transport(ann).try_send(now, ben, "hello".into()), Ok(()));
+/// assert_eq!(network.transport(ann).try_send(now, ben, PacketKind::Message, "hello".into()), Ok(()));
 /// assert_eq!(network.transport(ann).outstanding(ben), 5);
 /// ```
 #[derive(Debug)]
@@ -57,7 +57,13 @@ impl Transport for SimTransport<'_> {
         self.network.apply(now, self.node, peer, op);
     }
 
-    fn try_send(&mut self, now: Instant, peer: PeerId, message: Bytes) -> Result<(), SendError> {
+    fn try_send(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        _: PacketKind,
+        message: Bytes,
+    ) -> Result<(), SendError> {
         self.network.try_send(now, self.node, peer, message)
     }
 

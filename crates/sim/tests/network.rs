@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_sim::types::{ConnectionEvent, ConnectionOp, PeerId};
+use paceline_sim::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId};
 use paceline_sim::{LinkConfig, Network, Random, epoch};
 use paceline_transport::{SendError, Transport};
 
@@ -57,7 +57,7 @@ impl Pair {
     }
 
     fn send(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.network.transport(ANN).try_send(self.now, BEN, message)
+        self.network.transport(ANN).try_send(self.now, BEN, PacketKind::Message, message)
     }
 
     fn take_events(&mut self) -> [Vec<ConnectionEvent>; 2] {

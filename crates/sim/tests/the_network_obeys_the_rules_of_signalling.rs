@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use paceline_sim::types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use paceline_sim::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, Signal};
 use paceline_sim::{LinkConfig, Network, NetworkConfig, Random, epoch};
 use paceline_transport::{SendError, Transport};
 
@@ -88,7 +88,10 @@ impl Pair {
 
     fn send(&mut self, from: usize, text: &'static str) {
         let (us, them) = if from == 0 { (ANN, BEN) } else { (BEN, ANN) };
-        assert_eq!(self.network.transport(us).try_send(self.now, them, text.into()), Ok(()));
+        assert_eq!(
+            self.network.transport(us).try_send(self.now, them, PacketKind::Message, text.into()),
+            Ok(())
+        );
     }
 
     fn take_events(&mut self) -> [Vec<ConnectionEvent>; 2] {
@@ -257,7 +260,7 @@ fn an_answer_to_nothing_is_refused() {
     pair.ask(0, ConnectionOp::Remote(answer));
     pair.assert_refused(0, "no offer is unanswered");
     assert_eq!(
-        pair.network.transport(ANN).try_send(pair.now, BEN, "x".into()),
+        pair.network.transport(ANN).try_send(pair.now, BEN, PacketKind::Message, "x".into()),
         Err(SendError::NotOpen)
     );
 }
@@ -339,7 +342,10 @@ fn who_does_not_read_holds_up_who_sends_to_him_and_loses_nothing() {
     for _ in 0..20 {
         pair.send(0, "a thousand bytes less some nine hundred and ninety");
         let message = vec![7; 1_000].into();
-        assert_eq!(pair.network.transport(ANN).try_send(pair.now, BEN, message), Ok(()));
+        assert_eq!(
+            pair.network.transport(ANN).try_send(pair.now, BEN, PacketKind::Message, message),
+            Ok(())
+        );
     }
     // Only ann reads.
     let end = pair.now + ms(8_000);

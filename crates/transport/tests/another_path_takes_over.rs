@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
-use paceline_transport::types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use paceline_transport::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, Signal};
 use paceline_transport::{Transport, WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
@@ -123,7 +123,7 @@ impl Host {
                 _ = tick.tick(), if open => {
                     if sent_count < COUNT && transport.outstanding(peer) < 64 << 10 {
                         let number = sent_count.to_be_bytes().to_vec();
-                        transport.try_send(Instant::now(), peer, number.into()).expect("room");
+                        transport.try_send(Instant::now(), peer, PacketKind::Message, number.into()).expect("room");
                         sent_count += 1;
                     }
                     if self.first && sent_count == COUNT / 4 && self.cut.get().is_none() {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_transport::types::{ConnectionEvent, ConnectionOp, PeerId};
+use paceline_transport::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId};
 use paceline_transport::{SendError, Transport, WebRtc, WebRtcConfig};
 
 /// Low enough to be met.
@@ -72,11 +72,15 @@ async fn messages_arrive_in_order_both_ways() {
     let (mut a, mut b) = pair().await;
     for index in 0..200_u16 {
         let message = Bytes::from(vec![index as u8; 1 + usize::from(index) * 80]);
-        while a.transport.try_send(Instant::now(), B, message.clone()) == Err(SendError::Full) {
+        while a.transport.try_send(Instant::now(), B, PacketKind::Message, message.clone())
+            == Err(SendError::Full)
+        {
             run_until(&mut a, &mut b, |a, _| a.transport.outstanding(B) < 16 << 10).await;
         }
     }
-    b.transport.try_send(Instant::now(), A, Bytes::from_static(b"back")).expect("open");
+    b.transport
+        .try_send(Instant::now(), A, PacketKind::Message, Bytes::from_static(b"back"))
+        .expect("open");
     run_until(&mut a, &mut b, |a, b| b.messages.len() == 200 && a.messages.len() == 1).await;
     for (index, message) in b.messages.iter().enumerate() {
         assert_eq!(message.len(), 1 + index * 80);
@@ -92,7 +96,10 @@ async fn a_peer_that_closes_is_noticed() {
     let (mut a, mut b) = pair().await;
     a.transport.apply(Instant::now(), B, ConnectionOp::Close);
     run_until(&mut a, &mut b, |_, b| b.closed).await;
-    assert_eq!(b.transport.try_send(Instant::now(), A, Bytes::new()), Err(SendError::NotOpen));
+    assert_eq!(
+        b.transport.try_send(Instant::now(), A, PacketKind::Message, Bytes::new()),
+        Err(SendError::NotOpen)
+    );
     b.transport.shutdown().await;
 }
 
@@ -105,7 +112,11 @@ async fn a_message_is_taken_while_less_than_the_limit_waits_whatever_its_size() 
         let len = if round % 3 == 0 { 200 } else { 16_384 };
         run_until(&mut a, &mut b, |a, _| a.transport.outstanding(B) < LIMIT).await;
         let message = Bytes::from(vec![0; len]);
-        assert_eq!(a.transport.try_send(Instant::now(), B, message), Ok(()), "round {round}");
+        assert_eq!(
+            a.transport.try_send(Instant::now(), B, PacketKind::Message, message),
+            Ok(()),
+            "round {round}"
+        );
         sent += len;
     }
     run_until(&mut a, &mut b, |_, b| b.messages.iter().map(Bytes::len).sum::<usize>() == sent)
@@ -118,9 +129,15 @@ async fn a_message_is_taken_while_less_than_the_limit_waits_whatever_its_size() 
 async fn a_message_before_the_channel_is_open_is_refused() {
     let mut transport = WebRtc::new(WebRtcConfig::default());
     let now = Instant::now();
-    assert_eq!(transport.try_send(now, B, Bytes::new()), Err(SendError::NotOpen));
+    assert_eq!(
+        transport.try_send(now, B, PacketKind::Message, Bytes::new()),
+        Err(SendError::NotOpen)
+    );
     transport.apply(now, B, ConnectionOp::Call);
-    assert_eq!(transport.try_send(now, B, Bytes::new()), Err(SendError::NotOpen));
+    assert_eq!(
+        transport.try_send(now, B, PacketKind::Message, Bytes::new()),
+        Err(SendError::NotOpen)
+    );
     transport.shutdown().await;
 }
 
@@ -142,7 +159,9 @@ async fn garbage_in_an_offer_closes_that_connection_only() {
         tokio::time::timeout(Duration::from_secs(10), closed).await.expect("closed in time");
     assert_eq!(peer, stranger);
     assert!(reason.contains("refused"), "{reason}");
-    a.transport.try_send(Instant::now(), B, Bytes::from_static(b"still here")).expect("open");
+    a.transport
+        .try_send(Instant::now(), B, PacketKind::Message, Bytes::from_static(b"still here"))
+        .expect("open");
     run_until(&mut a, &mut b, |_, b| b.messages.len() == 1).await;
     a.transport.shutdown().await;
     b.transport.shutdown().await;

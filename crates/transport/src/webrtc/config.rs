@@ -3,6 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use paceline_types::{Carrier, PeerId};
+use rtc::interceptor::Registry;
+
+use super::media::sources;
+use crate::rtp::{RtpConfig, Tap, registry};
+
 /// How connections are made.
 ///
 /// ```
@@ -19,6 +25,9 @@ pub struct WebRtcConfig {
     pub(crate) receive_buffer: usize,
     pub(crate) close_timeout: Duration,
     pub(crate) event_queue: usize,
+    pub(crate) carrier: Carrier,
+    pub(crate) local_peer: PeerId,
+    pub(crate) rtp: RtpConfig,
 }
 
 impl WebRtcConfig {
@@ -91,11 +100,50 @@ impl WebRtcConfig {
     /// Events of all connections that may wait to be polled. Defaults to 1,024.
     ///
     /// When it is full, connections stop reading, and SCTP's receive window makes
-    /// their peers wait: nothing is lost.
+    /// their peers wait: no message is lost. RTP may take half of it, and of that no connection
+    /// more than twice what it leaves to the others; what comes beyond that is dropped and
+    /// counted ([`WebRtc::rtp_stats`](crate::WebRtc::rtp_stats)).
     #[must_use]
     pub const fn event_queue(mut self, events: usize) -> Self {
         self.event_queue = events;
         self
+    }
+
+    /// What carries media. Defaults to the data channel.
+    ///
+    /// With [`Carrier::Rtp`], connections have four streams of RTP each way beside the
+    /// channel, if the other end has them too. It takes
+    /// [`local_peer`](Self::local_peer).
+    #[must_use]
+    pub const fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = carrier;
+        self
+    }
+
+    /// Our own id, from which the sources of our streams of RTP are made
+    /// ([`Ssrc::of`](paceline_types::Ssrc::of)). Defaults to the id of zeros.
+    ///
+    /// The other end takes no RTP of sources that are not of the id it knows us by.
+    #[must_use]
+    pub const fn local_peer(mut self, peer: PeerId) -> Self {
+        self.local_peer = peer;
+        self
+    }
+
+    /// How RTP is carried. Used with [`Carrier::Rtp`] only.
+    #[must_use]
+    pub const fn rtp(mut self, rtp: RtpConfig) -> Self {
+        self.rtp = rtp;
+        self
+    }
+
+    /// The interceptors of a connection to `peer`, if it may carry RTP.
+    pub(super) fn chain(&self, peer: PeerId) -> Option<(Registry, Tap)> {
+        (self.carrier == Carrier::Rtp).then(|| {
+            let (registry, tap) = registry(&self.rtp);
+            tap.set_streams(sources(self.local_peer), sources(peer));
+            (registry, tap)
+        })
     }
 }
 
@@ -109,6 +157,9 @@ impl Default for WebRtcConfig {
             receive_buffer: 4 << 20,
             close_timeout: Duration::from_secs(1),
             event_queue: 1_024,
+            carrier: Carrier::Channel,
+            local_peer: PeerId::default(),
+            rtp: RtpConfig::default(),
         }
     }
 }

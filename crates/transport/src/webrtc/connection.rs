@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::interceptor::Registry;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
@@ -18,12 +20,12 @@ use webrtc::peer_connection::{
     RTCPeerConnectionState, SettingEngineBuilder,
 };
 
-use super::Tagged;
 use super::carrier::Carrier;
 use super::config::WebRtcConfig;
 use super::negotiation::Negotiation;
 use super::runtime::Tuned;
 use super::shared::Shared;
+use super::{Tagged, media};
 
 /// Where a connection's events go.
 #[derive(Clone, Debug)]
@@ -39,6 +41,12 @@ impl Reporter {
     pub(super) async fn report(&self, event: ConnectionEvent) {
         let Self { peer, generation, .. } = *self;
         let _ = self.queue.send(Tagged { peer, generation, event }).await;
+    }
+
+    /// Waits for nothing; `false` if it is not told.
+    pub(super) fn try_report(&self, event: ConnectionEvent) -> bool {
+        let Self { peer, generation, .. } = *self;
+        self.queue.try_send(Tagged { peer, generation, event }).is_ok()
     }
 }
 
@@ -107,12 +115,14 @@ pub(super) struct Start {
     pub(super) reporter: Reporter,
     pub(super) ops: mpsc::UnboundedReceiver<ConnectionOp>,
     pub(super) messages: mpsc::UnboundedReceiver<Bytes>,
+    /// The interceptors, if it may carry RTP.
+    pub(super) registry: Option<Registry>,
 }
 
 /// Lives as long as the connection; its last words are `Closed`, unless it was
 /// told to close.
 pub(super) async fn run(start: Start) {
-    let Start { config, shared, reporter, mut ops, messages } = start;
+    let Start { config, shared, reporter, mut ops, messages, registry } = start;
     let (callbacks, mut called_back) = mpsc::unbounded_channel();
     let (found, channel) = oneshot::channel();
     let carrier = Carrier {
@@ -122,7 +132,7 @@ pub(super) async fn run(start: Start) {
         messages,
         callbacks: callbacks.clone(),
     };
-    let connection = match build(&config, &shared, callbacks, carrier).await {
+    let connection = match build(&config, &shared, callbacks, carrier, registry).await {
         Ok(connection) => connection,
         Err(error) => {
             let reason = format!("no connection could be made at {}: {error}", config.bind);
@@ -131,7 +141,11 @@ pub(super) async fn run(start: Start) {
         }
     };
     let mut connected = Connected {
-        negotiation: Negotiation::new(Arc::clone(&connection), Arc::clone(&shared)),
+        negotiation: Negotiation::new(
+            Arc::clone(&connection),
+            Arc::clone(&shared),
+            config.local_peer,
+        ),
         shared: Arc::clone(&shared),
         reporter: reporter.clone(),
         found: Some(found),
@@ -209,7 +223,10 @@ impl Connected {
             }
             ConnectionOp::Remote(Signal::Offer { sdp }) => self.negotiation.offer(sdp).await,
             ConnectionOp::RestartIce => self.negotiation.restart().await,
-            ConnectionOp::Rollback => self.negotiation.roll_back().await.map(|()| None),
+            ConnectionOp::Rollback => {
+                self.negotiation.roll_back();
+                Ok(None)
+            }
             _ => Ok(None),
         };
         if let Some(signal) = done.map_err(|error| format!("the engine refused: {error}"))? {
@@ -269,11 +286,12 @@ async fn build(
     shared: &Arc<Shared>,
     callbacks: mpsc::UnboundedSender<Callback>,
     carrier: Carrier,
+    registry: Option<Registry>,
 ) -> Result<Arc<dyn PeerConnection>, Error> {
     let servers = (!config.ice_servers.is_empty())
         .then(|| RTCIceServer { urls: config.ice_servers.clone(), ..RTCIceServer::default() });
     let max_message = u32::try_from(config.max_message).unwrap_or(u32::MAX);
-    let settings = SettingEngineBuilder::new()
+    let mut settings = SettingEngineBuilder::new()
         // An mDNS socket joins a multicast group, which fails where there is only
         // a loopback interface.
         .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
@@ -284,10 +302,24 @@ async fn build(
         .with_include_loopback_candidate(config.bind.is_loopback())
         .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEPALIVE))
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(max_message));
+    if registry.is_some() {
+        settings = settings
+            .with_srtp_replay_protection_window(REPLAY_WINDOW)
+            // A packet that is sent again has another transport-wide number, in a header that
+            // is authenticated. With an AEAD that would be one nonce for two messages, which
+            // gives its key away (RFC 7714 §8.1).
+            .with_srtp_protection_profiles(vec![
+                SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+            ]);
+    }
     let handler = Handler { callbacks, shared: Arc::clone(shared), channels: AtomicUsize::new(0) };
     // No limit of the engine's own: `try_send` has one, and the engine's would wake
     // whoever might wait for it each time around.
-    let connection = PeerConnectionBuilder::new()
+    let mut builder = PeerConnectionBuilder::new();
+    if let Some(registry) = registry {
+        builder = builder.with_media_engine(media::engine()?).with_interceptor_registry(registry);
+    }
+    let connection = builder
         .with_configuration(
             RTCConfigurationBuilder::new().with_ice_servers(Vec::from_iter(servers)).build(),
         )
@@ -315,3 +347,7 @@ const KEEPALIVE: Duration = Duration::from_secs(1);
 /// How long the last messages may take to the other end: two round trips of a slow
 /// path, and little beside the second that closing may take.
 const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// Packets of a stream over which one may be late and is still let in (RFC 3711 §3.3.2). The
+/// engine's 64 would shut out what is sent again a round trip later: at 10 Mbit/s that is 64 ms.
+const REPLAY_WINDOW: usize = 8_192;

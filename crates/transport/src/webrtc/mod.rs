@@ -3,7 +3,9 @@
 mod carrier;
 mod config;
 mod connection;
+mod media;
 mod negotiation;
+mod outbox;
 mod runtime;
 mod shared;
 mod socket;
@@ -14,12 +16,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use paceline_types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, Signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use self::config::WebRtcConfig;
 use self::shared::Shared;
+use crate::rtp::{Tap, TapStats};
 use crate::{SendError, Transport};
 
 /// Connections over the `webrtc` crate. Lives on a tokio runtime.
@@ -39,6 +42,8 @@ pub struct WebRtc {
 #[derive(Debug)]
 struct Handle {
     generation: u64,
+    /// It made the first offer, and has no answer.
+    calls: bool,
     ops: mpsc::UnboundedSender<ConnectionOp>,
     messages: mpsc::UnboundedSender<Bytes>,
     shared: Arc<Shared>,
@@ -88,14 +93,21 @@ impl WebRtc {
         while self.closing.join_next().await.is_some() {}
     }
 
-    fn open(&mut self, now: Instant, peer: PeerId) -> &Handle {
+    /// What became of the RTP to and from `peer`; `None` if the connection carries none.
+    #[must_use]
+    pub fn rtp_stats(&self, peer: PeerId) -> Option<TapStats> {
+        self.connections.get(&peer)?.shared.tap().map(Tap::stats)
+    }
+
+    fn open(&mut self, now: Instant, peer: PeerId, calls: bool) -> &Handle {
         match self.connections.entry(peer) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 self.generation += 1;
                 let (ops, op_queue) = mpsc::unbounded_channel();
                 let (messages, message_queue) = mpsc::unbounded_channel();
-                let shared = Arc::new(Shared::new(now));
+                let (registry, tap) = self.config.chain(peer).unzip();
+                let shared = Arc::new(Shared::new(now, tap));
                 let reporter = connection::Reporter {
                     peer,
                     generation: self.generation,
@@ -106,10 +118,11 @@ impl WebRtc {
                     shared: Arc::clone(&shared),
                     reporter,
                     ops: op_queue,
+                    registry,
                     messages: message_queue,
                 }));
                 let generation = self.generation;
-                entry.insert(Handle { generation, ops, messages, shared, task })
+                entry.insert(Handle { generation, calls, ops, messages, shared, task })
             }
         }
     }
@@ -138,21 +151,40 @@ impl Transport for WebRtc {
         match op {
             ConnectionOp::Close => self.close(peer),
             ConnectionOp::Call | ConnectionOp::Remote(Signal::Offer { .. }) => {
-                let _ = self.open(now, peer).ops.send(op);
+                let calls = matches!(op, ConnectionOp::Call);
+                let _ = self.open(now, peer, calls).ops.send(op);
+            }
+            // All that there is of it is what is taken back.
+            ConnectionOp::Rollback
+                if self.connections.get(&peer).is_some_and(|handle| handle.calls) =>
+            {
+                self.close(peer);
             }
             // Anything else is about a connection that exists, or about none.
             _ => {
-                if let Some(handle) = self.connections.get(&peer) {
+                if let Some(handle) = self.connections.get_mut(&peer) {
+                    handle.calls &= !matches!(op, ConnectionOp::Remote(Signal::Answer { .. }));
                     let _ = handle.ops.send(op);
                 }
             }
         }
     }
 
-    fn try_send(&mut self, _now: Instant, peer: PeerId, message: Bytes) -> Result<(), SendError> {
+    fn try_send(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        kind: PacketKind,
+        message: Bytes,
+    ) -> Result<(), SendError> {
         let handle = self.connections.get(&peer).ok_or(SendError::NotOpen)?;
         if !handle.shared.is_open() {
             return Err(SendError::NotOpen);
+        }
+        if kind != PacketKind::Message {
+            let tap = handle.shared.tap().ok_or(SendError::NotOpen)?;
+            // As the engine's clock has it, which what comes is stamped by.
+            return tap.try_send(now + handle.shared.ahead(), kind, message);
         }
         let len = message.len();
         if len > handle.shared.max_message() {
@@ -184,6 +216,9 @@ impl Transport for WebRtc {
                     return Some((peer, ConnectionEvent::Acked(acked)));
                 }
                 ConnectionEvent::Closed { .. } => self.close(peer),
+                ConnectionEvent::Rtp(_) | ConnectionEvent::Rtcp(_) => {
+                    handle.shared.note_media_taken();
+                }
                 _ => {}
             }
             return Some((peer, event));

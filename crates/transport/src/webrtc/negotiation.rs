@@ -10,15 +10,14 @@
 
 use std::sync::Arc;
 
-use paceline_types::Signal;
+use paceline_types::{PeerId, Signal};
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use tracing::debug;
 use webrtc::data_channel::DataChannel;
 use webrtc::error::Error;
-use webrtc::peer_connection::{
-    PeerConnection, RTCIceCandidateInit, RTCSdpType, RTCSessionDescription,
-};
+use webrtc::peer_connection::{PeerConnection, RTCIceCandidateInit, RTCSessionDescription};
 
+use super::media;
 use super::shared::Shared;
 
 /// What was offered to the other end and is not answered yet.
@@ -38,13 +37,22 @@ pub(super) struct Negotiation {
     ufrag: String,
     /// Those of the other end's.
     remote_ufrag: String,
+    local_peer: PeerId,
+    /// The engine has our streams of RTP.
+    has_tracks: bool,
     /// The engine has credentials at hand for a restart that was taken back.
     leftover: bool,
 }
 
 impl Negotiation {
-    pub(super) fn new(connection: Arc<dyn PeerConnection>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        connection: Arc<dyn PeerConnection>,
+        shared: Arc<Shared>,
+        local_peer: PeerId,
+    ) -> Self {
         Self {
+            local_peer,
+            has_tracks: false,
             connection,
             shared,
             offered: None,
@@ -59,6 +67,9 @@ impl Negotiation {
     pub(super) async fn call(&mut self) -> Result<Option<(Arc<dyn DataChannel>, Signal)>, Error> {
         if self.offered.is_some() || !self.ufrag.is_empty() {
             return Ok(None);
+        }
+        if self.shared.has_tap() {
+            self.add_tracks(false).await?;
         }
         let channel = self.connection.create_data_channel(LABEL, None).await?;
         let offer = self.connection.create_offer(None).await?;
@@ -82,19 +93,11 @@ impl Negotiation {
         Ok(Some(signal))
     }
 
-    /// Takes back what is not answered.
-    pub(super) async fn roll_back(&mut self) -> Result<(), Error> {
-        match self.offered.take() {
-            Some(Offered::Call) => {
-                let mut rollback = RTCSessionDescription::default();
-                rollback.sdp_type = RTCSdpType::Rollback;
-                self.connection.set_local_description(rollback).await
-            }
-            Some(Offered::Restart(_)) => {
-                self.leftover = true;
-                Ok(())
-            }
-            None => Ok(()),
+    /// Takes back a restart that is not answered. A call that is not is taken back with the
+    /// connection: the engine would keep its channel and its streams, and offer them again.
+    pub(super) fn roll_back(&mut self) {
+        if matches!(self.offered, Some(Offered::Restart(_))) {
+            (self.offered, self.leftover) = (None, true);
         }
     }
 
@@ -105,6 +108,7 @@ impl Negotiation {
             return Ok(None);
         }
         let remote_ufrag = ice_ufrag(&sdp).to_owned();
+        let carries_rtp = self.shared.has_tap() && media::carries_rtp(&sdp);
         let offer = RTCSessionDescription::offer(sdp)?;
         let is_first = self.remote_ufrag.is_empty();
         let restarts = !is_first && remote_ufrag != self.remote_ufrag;
@@ -117,6 +121,12 @@ impl Negotiation {
             self.shared.hold();
         }
         self.connection.set_remote_description(offer).await?;
+        if is_first {
+            if carries_rtp {
+                self.add_tracks(true).await?;
+            }
+            self.shared.set_carries_rtp(carries_rtp);
+        }
         let answer = self.connection.create_answer(None).await?;
         self.ufrag = ice_ufrag(&answer.sdp).to_owned();
         self.connection.set_local_description(answer.clone()).await?;
@@ -128,9 +138,10 @@ impl Negotiation {
     /// Takes the answer to our offer.
     pub(super) async fn answer(&mut self, sdp: String) -> Result<(), Error> {
         let remote_ufrag = ice_ufrag(&sdp).to_owned();
+        let carries_rtp = media::carries_rtp(&sdp);
         let answer = RTCSessionDescription::answer(sdp)?;
         match self.offered.take() {
-            Some(Offered::Call) => {}
+            Some(Offered::Call) => self.shared.set_carries_rtp(carries_rtp),
             Some(Offered::Restart(offer)) => {
                 self.ufrag = ice_ufrag(&offer.sdp).to_owned();
                 self.shared.hold();
@@ -142,8 +153,23 @@ impl Negotiation {
             }
         }
         self.connection.set_remote_description(answer).await?;
+        if self.has_tracks && self.remote_ufrag.is_empty() && !carries_rtp {
+            // A section that was refused has no codecs left, and the engine makes no second
+            // offer with something to send in it.
+            for sender in self.connection.get_senders().await {
+                self.connection.remove_track(&sender).await?;
+            }
+        }
         (self.remote_ufrag, self.leftover) = (remote_ufrag, false);
         self.settle().await
+    }
+
+    async fn add_tracks(&mut self, offered: bool) -> Result<(), Error> {
+        if !self.has_tracks {
+            media::add_tracks(&*self.connection, self.local_peer, offered).await?;
+            self.has_tracks = true;
+        }
+        Ok(())
     }
 
     /// What both descriptions together say.

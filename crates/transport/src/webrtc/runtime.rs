@@ -9,7 +9,8 @@
 //!   restart, has passed already ([`Shared::ahead`]).
 //! * **A passenger.** The engine's task also carries our messages ([`Carrier`]).
 //! * **A receive buffer.** Nothing in the engine sets `SO_RCVBUF`.
-//! * **A door** before each socket ([`Socket`]).
+//! * **A door** before each socket ([`Socket`]), and one system call for what leaves together
+//!   ([`Outbox`](super::outbox::Outbox)).
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +18,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use webrtc::runtime::{
@@ -26,6 +27,7 @@ use webrtc::runtime::{
 };
 
 use super::carrier::Carrier;
+use super::media::{Delivery, Nap};
 use super::shared::Shared;
 use super::socket::Socket;
 
@@ -54,8 +56,13 @@ impl Runtime for Tuned {
         let passenger = self.passenger.lock().unwrap_or_else(PoisonError::into_inner).take();
         TokioRuntime.spawn(match passenger {
             Some(carrier) => {
+                let delivery = self.shared.has_tap().then(|| Delivery {
+                    shared: Arc::clone(&self.shared),
+                    reporter: carrier.reporter.clone(),
+                });
                 let carrier: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(carrier.run());
-                Box::pin(Ride { engine: future, carrier: Some(carrier) })
+                let shared = Arc::clone(&self.shared);
+                Box::pin(Ride { engine: future, carrier: Some(carrier), delivery, shared })
             }
             None => future,
         })
@@ -94,12 +101,19 @@ impl Runtime for Tuned {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        // All that it had to send it has sent. What the kernel does not take yet is tried again
+        // when the task's turn ends.
+        let _ = self.shared.outbox().poll_leave(&mut Context::from_waker(Waker::noop()));
         let duration = self.shared.nap(duration);
         // A timer of tokio's is late by up to a millisecond, also one of nothing.
         if duration.is_zero() {
             return Box::pin(std::future::ready(()));
         }
-        TokioRuntime.sleep(duration)
+        let sleep = TokioRuntime.sleep(duration);
+        if self.shared.has_tap() {
+            return Box::pin(Nap { sleep, shared: Arc::clone(&self.shared) });
+        }
+        sleep
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -119,16 +133,22 @@ impl Runtime for Tuned {
     }
 }
 
-/// The engine's loop and what carries messages, as one task that ends with the loop.
+/// The engine's loop and what carries messages and RTP, as one task that ends with the loop.
 struct Ride {
     engine: Pin<Box<dyn Future<Output = ()> + Send>>,
     carrier: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Of RTP, where it may be carried.
+    delivery: Option<Delivery>,
+    shared: Arc<Shared>,
 }
 
 impl Ride {
     fn carry(&mut self, cx: &mut Context<'_>) {
         if self.carrier.as_mut().is_some_and(|carrier| carrier.as_mut().poll(cx).is_ready()) {
             self.carrier = None;
+        }
+        if let Some(delivery) = &self.delivery {
+            delivery.run();
         }
     }
 }
@@ -142,6 +162,9 @@ impl Future for Ride {
         self.carry(cx);
         let ended = self.engine.as_mut().poll(cx);
         self.carry(cx);
+        // If the kernel takes no more, it wakes this task when it does; of an engine that has
+        // ended that is lost.
+        let _ = self.shared.outbox().poll_leave(cx);
         ended
     }
 }

@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::outbox::Outbox;
+use crate::rtp::Tap;
+
 /// One connection's counters and flags.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -34,10 +37,18 @@ pub(super) struct Shared {
     heard: AtomicU64,
     /// Sockets at which somebody waits for the release.
     sockets: Mutex<Vec<Waker>>,
+    /// What waits to leave them.
+    outbox: Outbox,
+    /// Where RTP goes in and comes out, if our end has it.
+    tap: Option<Tap>,
+    /// So does the other end.
+    carries_rtp: AtomicBool,
+    /// Events of RTP and RTCP in the queue of all connections that are of this one.
+    media_waiting: AtomicUsize,
 }
 
 impl Shared {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, tap: Option<Tap>) -> Self {
         Self {
             phase: AtomicU8::new(OPENING),
             told_open: AtomicBool::new(false),
@@ -53,6 +64,10 @@ impl Shared {
             born: now,
             heard: AtomicU64::new(0),
             sockets: Mutex::default(),
+            outbox: Outbox::default(),
+            tap,
+            carries_rtp: AtomicBool::new(false),
+            media_waiting: AtomicUsize::new(0),
         }
     }
 
@@ -62,6 +77,35 @@ impl Shared {
 
     pub(super) fn is_opening(&self) -> bool {
         self.phase.load(Ordering::Acquire) == OPENING
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Our end can carry RTP.
+    pub(super) fn has_tap(&self) -> bool {
+        self.tap.is_some()
+    }
+
+    /// Where RTP goes in and comes out, if both ends carry it.
+    pub(super) fn tap(&self) -> Option<&Tap> {
+        self.tap.as_ref().filter(|_| self.carries_rtp.load(Ordering::Acquire))
+    }
+
+    /// Whether the other end carries RTP, by its description.
+    pub(super) fn set_carries_rtp(&self, carries: bool) {
+        self.carries_rtp.store(carries, Ordering::Release);
+    }
+
+    /// One more event of RTP or RTCP is to wait for the owner. Returns how many waited.
+    pub(super) fn note_media(&self) -> usize {
+        self.media_waiting.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// One waits no longer.
+    pub(super) fn note_media_taken(&self) {
+        self.media_waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The channel is open. Not if it is closed already.
@@ -138,7 +182,16 @@ impl Shared {
     }
 
     fn advance(&self, by: Duration) {
+        // Congestion control is told before: it would take the skip for a queue, or for silence.
+        self.note_new_path();
         self.ahead.fetch_add(micros(by), Ordering::AcqRel);
+    }
+
+    /// What congestion control knows of the path is of another one, or of another clock.
+    fn note_new_path(&self) {
+        if let Some(tap) = &self.tap {
+            tap.begin_path();
+        }
     }
 
     pub(super) fn take_arrived(&self) -> bool {
@@ -179,6 +232,7 @@ impl Shared {
     pub(super) fn release(&self, now: Instant) -> bool {
         let held = self.held.swap(false, Ordering::AcqRel);
         if held {
+            self.note_new_path();
             let heard = self.born + Duration::from_micros(self.heard.load(Ordering::Acquire));
             let silent = now.saturating_duration_since(heard);
             if silent >= MIN_RTO {
@@ -258,7 +312,7 @@ mod tests {
 
     #[test]
     fn naps_double_until_something_comes_and_end_when_it_is_open() {
-        let shared = Shared::new(Instant::now());
+        let shared = Shared::new(Instant::now(), None);
         let day = Duration::from_secs(86_400);
         shared.send_round();
         for _ in 0..ROUNDS {
@@ -280,7 +334,7 @@ mod tests {
     #[test]
     fn the_clock_skips_only_what_a_restart_has_no_reason_to_wait_for() {
         let now = Instant::now();
-        let shared = Shared::new(now);
+        let shared = Shared::new(now, None);
         shared.set_open();
         shared.note_arrival(false);
         assert_eq!(shared.ahead(), Duration::ZERO);
@@ -305,8 +359,29 @@ mod tests {
     }
 
     #[test]
+    fn congestion_control_is_told_of_each_skip_and_of_each_new_path() {
+        let now = Instant::now();
+        let (_, tap) = crate::rtp::registry(&crate::rtp::RtpConfig::default());
+        let told = crate::rtp::Unanswered::default();
+        tap.heed(told.clone());
+        let shared = Shared::new(now, Some(tap));
+        shared.set_open();
+        shared.note_arrival(false);
+        assert!(!told.take_path(), "nothing happened");
+        shared.hold();
+        assert!(!told.take_path(), "it is only looked for");
+        shared.note_arrival(false);
+        assert!(told.take_path(), "the clock was put forward");
+        shared.note_data(now);
+        assert!(shared.release(now));
+        assert!(told.take_path(), "there is a path, and the clock was left");
+        assert!(!shared.release(now));
+        assert!(!told.take_path(), "there was one");
+    }
+
+    #[test]
     fn what_is_acknowledged_is_told_once_however_late_it_is_read() {
-        let shared = Shared::new(Instant::now());
+        let shared = Shared::new(Instant::now(), None);
         shared.hand_over(100);
         assert!(shared.acknowledge(30));
         assert!(!shared.acknowledge(50));

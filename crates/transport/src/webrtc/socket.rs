@@ -4,12 +4,21 @@
 //! * **A door.** One socket carries everything, told apart by the first byte
 //!   (RFC 7983 §7). A connection that has data channels only has no use for RTP and
 //!   RTCP, so they are dropped here, before the engine has spent anything on them.
+//!   Where both ends carry RTP the door is open to what says that it is from one of the other
+//!   end's sources, and comes from where ICE has asked or answered: the engine remembers each
+//!   source that it is asked about, and begins a replay window with the first number it sees of
+//!   it, before it has looked whether the packet is authentic.
+//!   Until the connection is open, so does DTLS: an alert of a handshake is believed unsigned,
+//!   so who guesses a port could end it.
 //! * **A waiting room.** When ICE restarts, the engine forgets its pair and drops what
 //!   comes until there is a new one. What is dropped costs SCTP a retransmission
 //!   timeout of at least a second, for a restart that takes two round trips. So
-//!   it waits here, bounded, and goes in when there is a pair.
+//!   it waits here, bounded, and goes in when there is a pair. RTP does not wait: what is
+//!   late by that much would look like a path that is full, and what is lost is asked for
+//!   again.
 //! * **A shrug.** A datagram that the kernel refuses is a datagram lost, as it would
-//!   be a hop later; a path that is down is for ICE to notice.
+//!   be a hop later; a path that is down is for ICE to notice. What leaves goes through the
+//!   connection's [`Outbox`](super::outbox::Outbox).
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -18,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tracing::{debug, trace};
+use tracing::trace;
 use webrtc::runtime::{AsyncUdpSocket, RecvMeta, Transmit};
 
 use super::shared::Shared;
@@ -29,6 +38,9 @@ pub(super) struct Socket {
     inner: Arc<dyn AsyncUdpSocket>,
     shared: Arc<Shared>,
     waiting: Mutex<WaitingRoom>,
+    /// Where our checks, and our answers to those that were signed, went to; the last is the
+    /// latest.
+    asked: Mutex<VecDeque<SocketAddr>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +54,10 @@ struct WaitingRoom {
 enum Kind {
     /// DTLS, in which all of our data is.
     Dtls,
-    /// Nothing that a data connection has a use for.
+    /// Nothing that we have a use for.
     Foreign,
+    /// RTP and RTCP, protected.
+    Rtp,
     /// STUN and TURN channels, which look for paths and keep them.
     Stun,
 }
@@ -53,6 +67,7 @@ impl Kind {
         match first {
             0..=3 | 64..=79 => Self::Stun,
             20..=63 => Self::Dtls,
+            128..=191 => Self::Rtp,
             _ => Self::Foreign,
         }
     }
@@ -60,11 +75,31 @@ impl Kind {
 
 impl Socket {
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, shared: Arc<Shared>) -> Self {
-        Self { inner, shared, waiting: Mutex::default() }
+        Self { inner, shared, waiting: Mutex::default(), asked: Mutex::default() }
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, WaitingRoom> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, VecDeque<SocketAddr>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where a check or an answer to one goes to.
+    fn note_sent(&self, transmit: &Transmit<'_>) {
+        let to = transmit.destination;
+        if !matches!(transmit.contents.first(), Some(0..=3)) {
+            return;
+        }
+        let mut asked = self.asked();
+        // Whoever is in use is asked each second.
+        match asked.iter().position(|known| *known == to) {
+            Some(at) => drop(asked.remove(at)),
+            None if asked.len() >= MAX_ASKED => drop(asked.pop_front()),
+            None => {}
+        }
+        asked.push_back(to);
     }
 
     /// Lets the next one in that waited.
@@ -84,15 +119,30 @@ impl Socket {
     /// many bytes that are.
     fn sort(&self, buf: &mut [u8], meta: RecvMeta) -> usize {
         let held = self.shared.is_held();
+        let tap = self.shared.tap().filter(|_| !held);
+        let is_opening = self.shared.is_opening();
         let (stride, mut kept) = (meta.stride.max(1), 0);
-        if meta.len > 0 && Kind::of(buf[0]) == Kind::Dtls {
+        let is_known = self.asked().contains(&meta.addr);
+        let admits_dtls = is_known || !is_opening;
+        if meta.len > 0 && Kind::of(buf[0]) == Kind::Dtls && admits_dtls {
             self.shared.note_data(now());
         }
         for start in (0..meta.len).step_by(stride) {
             let end = (start + stride).min(meta.len);
             match Kind::of(buf[start]) {
+                Kind::Dtls if !admits_dtls => trace!(from = %meta.addr, "dropped a stranger's"),
                 Kind::Dtls if held => self.hold(&buf[start..end], meta),
-                Kind::Foreign => trace!(from = %meta.addr, "dropped what is no data"),
+                Kind::Rtp if !is_known => {
+                    trace!(from = %meta.addr, "dropped a stranger's");
+                    tap.into_iter().for_each(|tap| tap.count(|stats| stats.foreign += 1));
+                }
+                Kind::Rtp if tap.is_some_and(|tap| tap.admits(&buf[start..end])) => {
+                    if kept != start {
+                        buf.copy_within(start..end, kept);
+                    }
+                    kept += end - start;
+                }
+                Kind::Foreign | Kind::Rtp => trace!(from = %meta.addr, "dropped what is of no use"),
                 kind => {
                     self.shared.note_arrival(kind == Kind::Dtls);
                     if kept != start {
@@ -122,12 +172,10 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        self.inner.poll_send(cx, transmit).map(|sent| {
-            sent.or_else(|error| {
-                debug!(%error, "a datagram is lost at once");
-                Ok(transmit.contents.len())
-            })
-        })
+        self.note_sent(transmit);
+        // What is refused later is lost: that is nothing to tell.
+        let taken = self.shared.outbox().poll_push(cx, &self.inner, transmit);
+        taken.map(|()| Ok(transmit.contents.len()))
     }
 
     fn poll_recv(
@@ -168,7 +216,8 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_gso_segments(&self) -> usize {
-        self.inner.max_gso_segments().min(BATCH)
+        // The engine is not to join any: the outbox does.
+        1
     }
 
     fn max_gro_segments(&self) -> usize {
@@ -185,12 +234,9 @@ fn now() -> Instant {
 /// all that a peer that keeps to SCTP can have in flight.
 const MAX_WAITING: usize = 1 << 20;
 
-/// Datagrams that leave in one system call (UDP GSO). The engine batches only runs that
-/// are as long as this, up to 16, and a message of 4 KiB is four datagrams. Measured by
-/// `make bench-fanout`: 100 viewers of 60 such messages a second cost 0.90 of the
-/// processor time that single sends do, and bulk goes at 1.5 times the rate; 8 and 16 gain
-/// less.
-const BATCH: usize = 4;
+/// Addresses of the other end that are remembered: it names one for each interface and family,
+/// and what is between gives it a few more.
+const MAX_ASKED: usize = 64;
 
 /// Datagrams turned away in a row before others have their turn: the engine's own
 /// burst.
@@ -198,7 +244,11 @@ const MAX_TURNED_AWAY: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use paceline_types::{Carrier, PeerId, Ssrc};
+
     use super::*;
+    use crate::WebRtcConfig;
+    use crate::webrtc::media::sources;
 
     /// Gives out batches that were put in, and keeps what is sent.
     #[derive(Debug, Default)]
@@ -228,9 +278,31 @@ mod tests {
         }
     }
 
+    /// One that has asked whoever these come from.
     fn socket(batches: impl IntoIterator<Item = (Vec<u8>, usize)>) -> Socket {
         let pipe = Pipe(Mutex::new(batches.into_iter().collect()));
-        Socket::new(Arc::new(pipe), Arc::new(Shared::new(now())))
+        let socket = Socket::new(Arc::new(pipe), Arc::new(Shared::new(now(), None)));
+        send(&socket, RecvMeta::default().addr, &[1; 20]);
+        socket
+    }
+
+    fn send(socket: &Socket, destination: SocketAddr, contents: &[u8]) -> usize {
+        let transmit =
+            Transmit { destination, ecn: None, contents, segment_size: None, src_ip: None };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(sent) = socket.poll_send(&mut cx, &transmit) else { panic!("sent") };
+        sent.unwrap()
+    }
+
+    /// One of a connection to this peer over which both ends carry RTP.
+    fn socket_with_rtp(peer: PeerId, batches: Vec<(Vec<u8>, usize)>) -> Socket {
+        let config = WebRtcConfig::default().carrier(Carrier::Rtp);
+        let tap = config.chain(peer).map(|(_, tap)| tap);
+        let shared = Shared::new(now(), tap);
+        shared.set_carries_rtp(true);
+        let socket = Socket::new(Arc::new(Pipe(Mutex::new(batches.into()))), Arc::new(shared));
+        send(&socket, RecvMeta::default().addr, &[1; 20]);
+        socket
     }
 
     fn receive(socket: &Socket) -> Option<Vec<u8>> {
@@ -253,6 +325,73 @@ mod tests {
             assert_eq!(receive(&socket([(vec![first; 9], 9)])), expected, "{first}");
         }
         assert_eq!(receive(&socket([(Vec::new(), 1)])), None);
+    }
+
+    /// The engine keeps something of each source that it is asked about.
+    #[test]
+    fn of_a_hundred_thousand_sources_those_of_the_peer_get_in() {
+        let peer = PeerId::from_bytes([7; 16]);
+        let rtp = |source: u32| {
+            [&[0x80, 96, 0, 1, 0, 0, 0, 9], &source.to_be_bytes()[..], &[1; 10]].concat()
+        };
+        let rtcp = |source: u32| [&[0x80, 201, 0, 1], &source.to_be_bytes()[..], &[1; 14]].concat();
+        let sources = sources(peer).map(Ssrc::get).collect::<Vec<_>>();
+        let all = (0..100_000).map(|at| 7 + at * 41_999).chain(sources.iter().copied());
+        let batches = all.flat_map(|source| [(rtp(source), 22), (rtcp(source), 22)]);
+        // And what is too short to have one.
+        let batches = batches.chain([(vec![0x80, 96, 0, 1], 4), (vec![0x80, 201], 2)]).collect();
+        let socket = socket_with_rtp(peer, batches);
+        let mut got = Vec::new();
+        // Each turn ends after a burst.
+        for _ in 0..4_000 {
+            got.extend(receive(&socket));
+        }
+        let expected: Vec<_> =
+            sources.iter().flat_map(|source| [rtp(*source), rtcp(*source)]).collect();
+        assert_eq!(got, expected);
+        let stats = socket.shared.tap().map(crate::rtp::Tap::stats).expect("a tap");
+        assert_eq!(stats.foreign, 200_002);
+    }
+
+    #[test]
+    fn of_dtls_that_of_who_was_asked_gets_in_until_it_is_open() {
+        let batches = (0..4).map(|at| (vec![22, at], 2)).collect();
+        let pipe = Arc::new(Pipe(Mutex::new(batches)));
+        let socket = Socket::new(pipe, Arc::new(Shared::new(now(), None)));
+        assert_eq!(receive(&socket), None, "all of a stranger");
+        // DTLS that we send makes nobody known: it goes to whom the engine was told of.
+        let from = RecvMeta::default().addr;
+        send(&socket, from, &[22; 20]);
+        assert!(socket.asked().is_empty());
+        for port in 1..=1_000 {
+            send(&socket, SocketAddr::new(from.ip(), port), &[1; 20]);
+            // Whoever is in use stays, as he is asked again.
+            send(&socket, from, &[1; 20]);
+        }
+        assert_eq!(socket.asked().len(), MAX_ASKED);
+        assert!(socket.asked().contains(&from));
+        let socket = self::socket([(vec![22, 4], 2)]);
+        assert_eq!(receive(&socket), Some(vec![22, 4]));
+        let pipe = Arc::new(Pipe(Mutex::new([(vec![22, 5], 2)].into())));
+        let socket = Socket::new(pipe, Arc::new(Shared::new(now(), None)));
+        socket.shared.set_open();
+        assert_eq!(receive(&socket), Some(vec![22, 5]), "what is open is signed");
+    }
+
+    /// One forged number, and the engine would take all that the peer sends for too old.
+    #[test]
+    fn rtp_in_the_peer_s_name_from_elsewhere_does_not_get_in() {
+        let peer = PeerId::from_bytes([7; 16]);
+        let source = sources(peer).map(Ssrc::get).next().expect("four");
+        let header = [&[0x80, 96, 0x80, 1, 0, 0, 0, 9], &source.to_be_bytes()[..]].concat();
+        let socket = socket_with_rtp(peer, vec![(header.clone(), 12), (header.clone(), 12)]);
+        socket.asked().clear();
+        socket.shared.set_open();
+        assert_eq!(receive(&socket), None);
+        let stats = socket.shared.tap().map(crate::rtp::Tap::stats).expect("a tap");
+        assert_eq!(stats.foreign, 2);
+        let again = socket_with_rtp(peer, vec![(header.clone(), 12)]);
+        assert_eq!(receive(&again), Some(header));
     }
 
     #[test]
@@ -298,16 +437,9 @@ mod tests {
 
     #[test]
     fn a_datagram_that_the_kernel_refuses_is_only_lost() {
-        let contents = [22; 30];
-        let transmit = Transmit {
-            destination: SocketAddr::from(([127, 0, 0, 1], 2)),
-            ecn: None,
-            contents: &contents,
-            segment_size: None,
-            src_ip: None,
-        };
+        let socket = socket([]);
+        assert_eq!(send(&socket, SocketAddr::from(([127, 0, 0, 1], 2)), &[22; 30]), 30);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let Poll::Ready(sent) = socket([]).poll_send(&mut cx, &transmit) else { panic!("sent") };
-        assert_eq!(sent.unwrap(), 30);
+        assert!(socket.shared.outbox().poll_leave(&mut cx).is_ready());
     }
 }

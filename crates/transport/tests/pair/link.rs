@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,16 +22,53 @@ struct Way {
     receiver: Mutex<Option<SocketAddr>>,
 }
 
+/// What is lost, of datagrams that are RTP or RTCP by their first byte (RFC 7983 §7).
+#[derive(Debug, Default)]
+struct Losing {
+    one_in: AtomicU32,
+    drawn: AtomicU32,
+    lost: [AtomicU32; 2],
+}
+
+impl Losing {
+    fn loses(&self, way: usize, datagram: &[u8]) -> bool {
+        let one_in = self.one_in.load(Ordering::Acquire);
+        if one_in == 0 || !matches!(datagram.first(), Some(128..=191)) {
+            return false;
+        }
+        // Fibonacci hashing spreads a count evenly, and looks like chance.
+        let drawn = self.drawn.fetch_add(1, Ordering::AcqRel).wrapping_mul(0x9E37_79B9) >> 8;
+        let loses = (drawn ^ (drawn >> 11)).is_multiple_of(one_in);
+        // RFC 5761 §4: 192 to 223 is RTCP.
+        if loses && !matches!(datagram.get(1), Some(192..=223)) {
+            self.lost[way].fetch_add(1, Ordering::AcqRel);
+        }
+        loses
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Link {
     /// To the second end, and to the first.
     ways: [Arc<Way>; 2],
     cut: Arc<AtomicBool>,
+    losing: Arc<Losing>,
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Link {
+    /// From now on one in so many datagrams of RTP and RTCP is lost, by chance but the same
+    /// ones in each run; 0 is none.
+    pub(crate) fn lose_media(&self, one_in: u32) {
+        self.losing.one_in.store(one_in, Ordering::Release);
+    }
+
+    /// How many datagrams with RTP were lost to the second end, and to the first.
+    pub(crate) fn lost(&self) -> [u32; 2] {
+        [0, 1].map(|way: usize| self.losing.lost[way].load(Ordering::Acquire))
+    }
+
     /// A link that delays by so much one way.
     pub(crate) async fn new(delay: Duration) -> Self {
         let mut ways = Vec::new();
@@ -41,8 +78,10 @@ impl Link {
         }
         let ways = <[_; 2]>::try_from(ways).expect("two");
         let (cut, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let losing = Arc::new(Losing::default());
         let mut tasks = JoinSet::new();
         for (way, back) in [(0, 1), (1, 0)] {
+            let (losing, number) = (Arc::clone(&losing), way);
             let (way, exit) = (Arc::clone(&ways[way]), Arc::clone(&ways[back].entry));
             let (cut, seen) = (Arc::clone(&cut), Arc::clone(&seen));
             let (underway, mut arriving) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
@@ -55,6 +94,7 @@ impl Link {
                         seen.lock().expect("whole").push(datagram.clone());
                     }
                     if !cut.load(Ordering::Acquire)
+                        && !losing.loses(number, &datagram)
                         && underway.send((Instant::now() + delay, datagram)).is_err()
                     {
                         break;
@@ -72,7 +112,7 @@ impl Link {
                 }
             });
         }
-        Self { ways, cut, seen, _tasks: tasks }
+        Self { ways, cut, losing, seen, _tasks: tasks }
     }
 
     /// From now on nothing gets through, or everything again.

@@ -2,11 +2,14 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod link;
+pub(crate) mod packet;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use paceline_transport::types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use paceline_transport::types::{
+    Bitrate, Carrier, ConnectionEvent, ConnectionOp, PacketKind, PeerId, Signal,
+};
 use paceline_transport::{SendError, Transport, WebRtc, WebRtcConfig};
 
 use self::link::Link;
@@ -23,6 +26,9 @@ pub(crate) struct Side {
     pub(crate) closed: Option<String>,
     pub(crate) acked: usize,
     pub(crate) messages: Vec<Bytes>,
+    pub(crate) rtp: Vec<Bytes>,
+    pub(crate) rtcp: Vec<Bytes>,
+    pub(crate) targets: Vec<Bitrate>,
     pub(crate) paths: Vec<bool>,
     /// What it wants told to the other end and was not brought there yet.
     pub(crate) signals: Vec<Signal>,
@@ -37,6 +43,9 @@ impl Side {
             closed: None,
             acked: 0,
             messages: Vec::new(),
+            rtp: Vec::new(),
+            rtcp: Vec::new(),
+            targets: Vec::new(),
             paths: Vec::new(),
             signals: Vec::new(),
         }
@@ -47,7 +56,15 @@ impl Side {
     }
 
     pub(crate) fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
-        self.transport.try_send(Instant::now(), self.peer, message.into())
+        self.transport.try_send(Instant::now(), self.peer, PacketKind::Message, message.into())
+    }
+
+    pub(crate) fn send_rtp(&mut self, packet: Bytes) -> Result<(), SendError> {
+        self.transport.try_send(Instant::now(), self.peer, PacketKind::Rtp, packet)
+    }
+
+    pub(crate) fn send_rtcp(&mut self, compound: Bytes) -> Result<(), SendError> {
+        self.transport.try_send(Instant::now(), self.peer, PacketKind::Rtcp, compound)
     }
 
     pub(crate) fn outstanding(&self) -> usize {
@@ -71,6 +88,9 @@ impl Side {
                     assert!(self.open, "a path before the channel is open");
                     self.paths.push(up);
                 }
+                ConnectionEvent::Rtcp(compound) => self.rtcp.push(compound),
+                ConnectionEvent::Rtp(packet) => self.rtp.push(packet),
+                ConnectionEvent::Target(target) => self.targets.push(target),
                 other => panic!("{other:?}"),
             }
         }
@@ -86,7 +106,19 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(config: WebRtcConfig, link: Option<Link>) -> Self {
-        Self { a: Side::new(B, config.clone()), b: Side::new(A, config), link }
+        let (a, b) = (config.clone().local_peer(A), config.local_peer(B));
+        Self { a: Side::new(B, a), b: Side::new(A, b), link }
+    }
+
+    /// Two ends that are made as these say, the first of which calls.
+    pub(crate) fn of(a: WebRtcConfig, b: WebRtcConfig, link: Option<Link>) -> Self {
+        let (a, b) = (a.local_peer(A), b.local_peer(B));
+        Self { a: Side::new(B, a), b: Side::new(A, b), link }
+    }
+
+    /// Both ends of an open connection that carries RTP.
+    pub(crate) async fn rtp(link: Option<Link>) -> Self {
+        Self::new(rtp_config(), link).opened().await
     }
 
     /// Both ends of an open channel on loopback.
@@ -141,6 +173,11 @@ impl Pair {
         self.a.transport.shutdown().await;
         self.b.transport.shutdown().await;
     }
+}
+
+/// Connections that carry RTP.
+pub(crate) fn rtp_config() -> WebRtcConfig {
+    WebRtcConfig::default().carrier(Carrier::Rtp)
 }
 
 fn rewritten(link: &Option<Link>, first: bool, mut signal: Signal) -> Signal {

@@ -13,6 +13,7 @@ use paceline_mesh::types::{
 use paceline_mesh::{
     CallError, Event, Identity, Mesh, MeshConfig, Output, Recipients, Role, Topology,
 };
+use paceline_transport::types::PacketKind;
 use paceline_transport::{Transport, WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
@@ -154,7 +155,9 @@ impl End {
                     }
                 }
                 Output::Transmit { peer, bytes } => {
-                    self.refused += u64::from(self.transport.try_send(now, peer, bytes).is_err());
+                    self.refused += u64::from(
+                        self.transport.try_send(now, peer, PacketKind::Message, bytes).is_err(),
+                    );
                 }
                 _ => {}
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use paceline_transport::types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
+use paceline_transport::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, Signal};
 use paceline_transport::{Transport, WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
@@ -138,7 +138,8 @@ impl Fan for Host {
     async fn send(&mut self, message: &Bytes) {
         let now = Instant::now();
         for &peer in &self.viewers {
-            if self.end.transport.try_send(now, peer, message.clone()).is_err() {
+            if self.end.transport.try_send(now, peer, PacketKind::Message, message.clone()).is_err()
+            {
                 self.losses.refused += 1;
             }
         }
@@ -153,7 +154,12 @@ impl Fan for Host {
     async fn flood(&mut self, message: &Bytes, until: Instant) {
         while Instant::now() < until {
             let now = Instant::now();
-            while self.end.transport.try_send(now, self.viewers[0], message.clone()).is_ok() {}
+            while self
+                .end
+                .transport
+                .try_send(now, self.viewers[0], PacketKind::Message, message.clone())
+                .is_ok()
+            {}
             self.turn(until).await;
         }
     }

@@ -1,10 +1,11 @@
 //! What a newcomer is shown at once: the last keyframe of each stream and what followed.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use paceline_framing::{Body, Cut, Packet};
-use paceline_types::{Coding, MediaTime, SeqNo, StreamKey};
+use paceline_framing::{Cut, Packet};
+use paceline_types::StreamKey;
+
+use crate::pictures::Pictures;
 
 /// The bounds of a [`Cache`].
 ///
@@ -36,6 +37,10 @@ impl CacheConfig {
     /// Bytes of one stream, bookkeeping included. Defaults to 1 MiB: 2 s at 4 Mbit/s.
     ///
     /// Over it there is nothing to show until the next keyframe.
+    ///
+    /// A mesh that carries RTP keeps each picture as it is, for who does not, and as packets.
+    /// It counts once, so that the bound is of the same pictures by either carrier: there they
+    /// take somewhat more than twice as much memory as this says.
     #[must_use]
     pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -109,27 +114,13 @@ impl Default for CacheConfig {
 /// assert_eq!(cache.replay(now, stream).expect("there is a keyframe").count(), 2);
 /// ```
 #[derive(Debug)]
-pub struct Cache {
-    config: CacheConfig,
-    streams: BTreeMap<StreamKey, Kept>,
-}
-
-/// From a keyframe on. Never empty.
-#[derive(Debug)]
-struct Kept {
-    /// When the keyframe came, and what it was a picture of.
-    since: Instant,
-    begins: MediaTime,
-    last: SeqNo,
-    bytes: usize,
-    cuts: VecDeque<Cut>,
-}
+pub struct Cache(Pictures<Cut>);
 
 impl Cache {
     /// With nothing in it.
     #[must_use]
     pub const fn new(config: CacheConfig) -> Self {
-        Self { config, streams: BTreeMap::new() }
+        Self(Pictures::new(config))
     }
 
     /// Keeps a packet that goes out, if it is a picture that a newcomer needs.
@@ -137,52 +128,13 @@ impl Cache {
     /// Pictures have to come in their order. If one is missing, what follows cannot be
     /// decoded, and nothing is kept up to the next keyframe.
     pub fn handle_packet(&mut self, now: Instant, packet: &Packet, cut: &Cut) {
-        self.expire(now);
-        let Body::Media(frame) = &packet.body else { return };
-        if frame.coding.is_audio() {
-            return;
-        }
-        let stream = StreamKey { sender: packet.sender, stream: frame.stream };
-        let cost = cost(cut);
-        if frame.coding.is_key() {
-            let room =
-                self.streams.len() < self.config.max_streams || self.streams.contains_key(&stream);
-            // One without messages was never sent.
-            if cost > self.config.max_bytes || !room || cut.messages().is_empty() {
-                self.streams.remove(&stream);
-                return;
-            }
-            let kept = Kept {
-                since: now,
-                begins: frame.time,
-                last: frame.seq,
-                bytes: cost,
-                cuts: VecDeque::from([cut.clone()]),
-            };
-            self.streams.insert(stream, kept);
-            return;
-        }
-        let Some(kept) = self.streams.get_mut(&stream) else { return };
-        let discardable = matches!(frame.coding, Coding::Video { discardable: true, .. });
-        let broken =
-            frame.seq != kept.last.next() || frame.time.frequency() != kept.begins.frequency();
-        let old = !broken && frame.time.saturating_since(kept.begins) > self.config.max_age;
-        let full = !discardable
-            && (kept.bytes + cost > self.config.max_bytes || cut.messages().is_empty());
-        if old || broken || full {
-            self.streams.remove(&stream);
-            return;
-        }
-        kept.last = frame.seq;
-        if !discardable {
-            kept.bytes += cost;
-            kept.cuts.push_back(cut.clone());
-        }
+        // One without messages was never sent.
+        self.0.handle_packet(now, packet, cut, cost(cut), !cut.messages().is_empty());
     }
 
     /// Keeps no more of a stream that there is.
     pub fn forget(&mut self, stream: StreamKey) {
-        self.streams.remove(&stream);
+        self.0.forget(stream);
     }
 
     /// All that a newcomer needs to be where the others are, oldest first; `None` if only
@@ -193,25 +145,18 @@ impl Cache {
         now: Instant,
         stream: StreamKey,
     ) -> Option<impl Iterator<Item = &Cut>> {
-        self.expire(now);
-        self.streams.get(&stream).map(|kept| kept.cuts.iter())
+        self.0.replay(now, stream)
     }
 
     /// The streams of which there is something to show.
     pub fn streams(&mut self, now: Instant) -> impl Iterator<Item = StreamKey> {
-        self.expire(now);
-        self.streams.keys().copied()
+        self.0.streams(now)
     }
 
     /// Bytes held, bookkeeping included.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.streams.values().map(|kept| kept.bytes).sum()
-    }
-
-    fn expire(&mut self, now: Instant) {
-        let max_age = self.config.max_age;
-        self.streams.retain(|_, kept| now.saturating_duration_since(kept.since) <= max_age);
+        self.0.held()
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use paceline_framing::{InterleaverConfig, ReassemblyConfig};
+use paceline_types::Carrier;
 
-use crate::{CacheConfig, NegotiatorConfig, PacerConfig, QualityConfig, Topology};
+use crate::{CacheConfig, NegotiatorConfig, PacerConfig, QualityConfig, RtpConfig, Topology};
 
 /// How many peers, how long each step may take, how much may wait.
 ///
@@ -16,6 +17,7 @@ use crate::{CacheConfig, NegotiatorConfig, PacerConfig, QualityConfig, Topology}
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
     pub(crate) topology: Topology,
+    pub(crate) carrier: Carrier,
     pub(crate) max_peers: usize,
     pub(crate) max_message: usize,
     pub(crate) max_negotiators: usize,
@@ -33,6 +35,7 @@ pub struct MeshConfig {
     pub(crate) pacer: PacerConfig,
     pub(crate) cache: CacheConfig,
     pub(crate) quality: QualityConfig,
+    pub(crate) rtp: RtpConfig,
 }
 
 impl MeshConfig {
@@ -52,6 +55,14 @@ impl MeshConfig {
     #[must_use]
     pub const fn topology(&self) -> Topology {
         self.topology
+    }
+
+    /// What carries media to those who are asked for the same. Defaults to the channel. What
+    /// RTP has no payload format for goes over the channel in any case.
+    #[must_use]
+    pub const fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = carrier;
+        self
     }
 
     /// Peers at a time. Defaults to what the topology allows
@@ -197,6 +208,13 @@ impl MeshConfig {
         self
     }
 
+    /// How media go over RTP, where the [`carrier`](Self::carrier) is that.
+    #[must_use]
+    pub fn rtp(mut self, config: RtpConfig) -> Self {
+        self.rtp = config;
+        self
+    }
+
     /// How the last ten seconds of each connection are summed up.
     #[must_use]
     pub const fn quality(mut self, config: QualityConfig) -> Self {
@@ -208,6 +226,7 @@ impl MeshConfig {
 impl Default for MeshConfig {
     fn default() -> Self {
         Self {
+            carrier: Carrier::Channel,
             topology: Topology::Star,
             max_peers: Topology::Star.max_peers(),
             max_message: 16_384,
@@ -226,6 +245,7 @@ impl Default for MeshConfig {
             pacer: PacerConfig::default().probe_interval(Duration::from_secs(30)),
             cache: CacheConfig::default(),
             quality: QualityConfig::default(),
+            rtp: RtpConfig::default(),
         }
     }
 }

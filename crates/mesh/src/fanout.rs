@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use paceline_framing::{Body, Control, Cut, Packet, Watermark};
-use paceline_types::{EncodedFrame, PeerId, StreamId, StreamKey};
+use paceline_types::{Carrier, EncodedFrame, PacketKind, PeerId, StreamId, StreamKey};
 
 use crate::credit::{Window, credit_cost};
-use crate::io::{Event, Output, Recipients};
+use crate::io::{CaptureTime, Event, Output, Recipients};
+use crate::rtp::Framed;
 use crate::{GoneReason, Mesh, Meter};
 
 impl Mesh {
@@ -20,7 +21,11 @@ impl Mesh {
     /// An application's data that [`send_data`](Self::send_data) would refuse are not sent.
     pub fn send(&mut self, now: Instant, to: Recipients, packet: &Packet) {
         let mut cuts = BTreeMap::new();
-        if to == Recipients::All && picture(packet).is_some() {
+        let framed = self.packetize(packet);
+        let shown = to == Recipients::All && picture(packet).is_some();
+        if shown && self.config.carrier == Carrier::Rtp {
+            self.keep_shown(now, packet, &framed);
+        } else if shown {
             let limit = self.config.max_message;
             let cut = self.cutters.cut(limit, packet);
             self.cache.handle_packet(now, packet, &cut);
@@ -30,7 +35,7 @@ impl Mesh {
             Recipients::All => self.connected().collect(),
             Recipients::One(peer) => vec![peer],
         };
-        self.send_cuts(now, peers, packet, cuts);
+        self.send_cuts(now, peers, packet, cuts, &framed);
     }
 
     /// Queues a packet for some, as [`send`](Self::send) does, if they are connected.
@@ -41,7 +46,8 @@ impl Mesh {
         peers: impl IntoIterator<Item = PeerId>,
         packet: &Packet,
     ) {
-        self.send_cuts(now, peers, packet, BTreeMap::new());
+        let framed = self.packetize(packet);
+        self.send_cuts(now, peers, packet, BTreeMap::new(), &framed);
     }
 
     fn send_cuts(
@@ -50,6 +56,7 @@ impl Mesh {
         peers: impl IntoIterator<Item = PeerId>,
         packet: &Packet,
         mut cuts: BTreeMap<usize, Cut>,
+        framed: &Framed,
     ) {
         if let Body::Control(Control::ApplicationData { channel, data }) = &packet.body
             && check(*channel, data).is_err()
@@ -61,12 +68,21 @@ impl Mesh {
             let Some(known) = self.peers.get(&peer).filter(|known| known.connected()) else {
                 continue;
             };
-            let cut = cuts
-                .entry(known.max_message)
-                .or_insert_with_key(|&limit| self.cutters.cut(limit, packet))
-                .clone();
-            if self.push(now, peer, cut)
-                && let Body::Media(frame) = &packet.body
+            let limit = known.max_message;
+            let media = match &packet.body {
+                Body::Media(frame) => Some(frame),
+                Body::Control(_) => None,
+            };
+            let carried = media.and_then(|it| self.push_packets(now, peer, it, framed));
+            let queued = carried.unwrap_or_else(|| {
+                let cut = cuts
+                    .entry(limit)
+                    .or_insert_with_key(|&limit| self.cutters.cut(limit, packet))
+                    .clone();
+                self.push(now, peer, cut)
+            });
+            if queued
+                && let Some(frame) = media
                 && let Some(quality) =
                     self.peers.get_mut(&peer).and_then(|known| known.quality.as_mut())
             {
@@ -125,6 +141,7 @@ impl Mesh {
     pub fn forget_stream(&mut self, stream: StreamId) {
         let sender = self.identity.sender;
         self.cache.forget(StreamKey { sender, stream });
+        self.shown.forget(StreamKey { sender, stream });
     }
 
     /// Hands over what may go.
@@ -132,7 +149,7 @@ impl Mesh {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.prepare(now);
         while let Some(bytes) = known.pop(now) {
-            self.outputs.push_back(Output::Transmit { peer, bytes });
+            self.outputs.push_back(Output::Transmit { peer, kind: PacketKind::Message, bytes });
         }
         known.settle(now);
         if known.queue.poll_needs_keyframe() {
@@ -147,11 +164,15 @@ impl Mesh {
             }
             _ => {}
         }
+        self.flush_rtp(now, peer);
     }
 
     /// Shows a newcomer where the others are: the last keyframe and what followed it. If
     /// there is none that is fresh, only a new keyframe will do.
     pub(crate) fn show(&mut self, now: Instant, peer: PeerId) {
+        if self.config.carrier == Carrier::Rtp {
+            return self.show_kept(now, peer);
+        }
         let limit = self.config.max_message;
         let same = self.peers.get(&peer).is_some_and(|known| known.max_message == limit);
         let streams: Vec<_> = self.cache.streams(now).filter(|_| same).collect();
@@ -180,7 +201,11 @@ impl Mesh {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         for message in cut.messages() {
             known.handle_sent(now, message.len());
-            self.outputs.push_back(Output::Transmit { peer, bytes: message.clone() });
+            self.outputs.push_back(Output::Transmit {
+                peer,
+                kind: PacketKind::Message,
+                bytes: message.clone(),
+            });
         }
         known.settle(now);
     }
@@ -197,7 +222,11 @@ impl Mesh {
         if known.meter.handle_received(credit_cost(data.len())).is_err() {
             return self.give_up(now, peer, GoneReason::Overrun);
         }
-        self.outputs.push_back(Output::Event(Event::Packet { peer, packet }));
+        self.outputs.push_back(Output::Event(Event::Packet {
+            peer,
+            packet,
+            capture: CaptureTime::Own,
+        }));
     }
 }
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use paceline_framing::{
     Body, ByeReason, Control, Fragmenter, Hello, PROTOCOL_VERSION, Packet, ParseError,
 };
-use paceline_types::{PeerId, StreamKey};
+use paceline_types::{Carrier, PeerId, StreamKey};
 
-use crate::io::{Event, Identity, Output};
+use crate::io::{CaptureTime, Event, Identity, Output};
 use crate::lifecycle::tell;
 use crate::mesh::MIN_MESSAGE;
 use crate::peer::Stage;
+use crate::rtp::Link;
 use crate::{GoneReason, Mesh, QualityMeter, Refusal, Topology};
 
 impl Mesh {
@@ -75,6 +76,9 @@ impl Mesh {
                 if let Some(quality) = &mut known.quality {
                     quality.handle_rtt(now, rtt);
                 }
+                if let Some(link) = &mut known.rtp {
+                    link.set_rtt(rtt);
+                }
                 self.outputs.push_back(Output::Event(Event::RoundTrip { peer, rtt }));
             }
             Body::Control(Control::Window { consumed, allowed }) => {
@@ -86,7 +90,14 @@ impl Mesh {
                 if let Some(quality) = &mut known.quality {
                     note_quality(quality, now, &packet);
                 }
-                self.outputs.push_back(Output::Event(Event::Packet { peer, packet }));
+                if let (Body::Media(frame), Some(link)) = (&packet.body, &mut known.rtp) {
+                    link.handle_over_channel(frame);
+                }
+                self.outputs.push_back(Output::Event(Event::Packet {
+                    peer,
+                    packet,
+                    capture: CaptureTime::Own,
+                }));
             }
         }
     }
@@ -118,6 +129,13 @@ impl Mesh {
         known.max_packet = usize::try_from(hello.max_packet).unwrap_or(usize::MAX);
         known.role = hello.role;
         known.newer = hello.max_version > PROTOCOL_VERSION;
+        if self.config.carrier == Carrier::Rtp && hello.capabilities & Hello::CARRIES_RTP != 0 {
+            let mut link = Link::new(ours.peer, peer, &self.config.rtp);
+            if let Some(target) = known.target {
+                link.set_target(target);
+            }
+            known.rtp = Some(Box::new(link));
+        }
         known.stage = Stage::Up;
         known.up_since = Some(now);
         known.heard = Some(now);
@@ -133,6 +151,7 @@ impl Mesh {
         tell!(info, self, peer, %sender, ?role, "connected");
         self.outputs.push_back(Output::Event(Event::Connected { peer, sender, role }));
         self.show(now, peer);
+        self.handle_early(now, peer);
         self.release(now);
     }
 
@@ -146,7 +165,10 @@ impl Mesh {
             min_version: PROTOCOL_VERSION,
             max_version: PROTOCOL_VERSION,
             role,
-            capabilities: 0,
+            capabilities: match self.config.carrier {
+                Carrier::Rtp => Hello::CARRIES_RTP,
+                _ => 0,
+            },
             max_message: self.config.max_message as u32,
             max_packet: self.config.reassembly.max_packet_bytes() as u32,
             resume: [0; 16],
@@ -163,7 +185,7 @@ impl Mesh {
 }
 
 /// Takes note of what a packet tells of the connection.
-fn note_quality(quality: &mut QualityMeter, now: Instant, packet: &Packet) {
+pub(crate) fn note_quality(quality: &mut QualityMeter, now: Instant, packet: &Packet) {
     match &packet.body {
         Body::Media(frame) => {
             let stream = StreamKey { sender: packet.sender, stream: frame.stream };

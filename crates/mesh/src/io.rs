@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use paceline_framing::{Packet, Role};
-use paceline_types::{ConnectionOp, PeerId, SenderId, Signal};
+use paceline_types::{ConnectionOp, PacketKind, PeerId, SenderId, Signal};
 
 use crate::{GoneReason, Quality};
 
@@ -54,13 +54,30 @@ pub enum Output {
         /// What.
         signal: Signal,
     },
-    /// A message for the transport.
+    /// Something for the transport.
     Transmit {
         /// To whom.
         peer: PeerId,
-        /// At most `max_message` bytes.
+        /// What it is.
+        kind: PacketKind,
+        /// A message has at most `max_message` of them.
         bytes: Bytes,
     },
+}
+
+/// How it is known when a frame was captured, for who draws a line through such times: over RTP
+/// one report stamps all frames up to the next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum CaptureTime {
+    /// The frame says it itself, as over the channel. Also of what is no frame.
+    Own,
+    /// From a sender report (RFC 3550 §6.4.1), by which no frame of its stream was stamped
+    /// before.
+    Reported,
+    /// From the report of a frame before: it is right where that is, and tells nothing new.
+    /// Before the first report it is zero.
+    Derived,
 }
 
 /// What happened.
@@ -132,6 +149,8 @@ pub enum Event {
         peer: PeerId,
         /// The packet; its sender is his.
         packet: Packet,
+        /// Of a frame, how the time of its capture is known.
+        capture: CaptureTime,
     },
     /// How the last ten seconds were, told every second or so.
     Quality {
@@ -171,6 +190,9 @@ pub enum Reason {
     Redial,
     /// A path is to be looked for anew.
     Restart,
+    /// Something is due of what goes over RTP: a packet may go, one is waited for no
+    /// longer, or a keyframe is to be asked for again.
+    Rtp,
     /// A peer has been silent for too long.
     Silence,
     /// A peer has confirmed nothing for too long.

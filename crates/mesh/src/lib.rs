@@ -64,7 +64,8 @@
 //!
 //! [`Mesh`] knows the peers; `joining` is how their connections come about, `incoming`
 //! what comes over them, `reconnect` how a lost path is looked for, `lifecycle` how they
-//! end, and `peer` is one of them: its queue, its heartbeat. [`Negotiator`] decides whose
+//! end, and `peer` is one of them: its queue, its heartbeat. `rtp` is media beside the
+//! channel. [`Negotiator`] decides whose
 //! offer stands, `supervisor` whose turn it is.
 
 mod cache;
@@ -83,10 +84,12 @@ mod negotiation;
 mod pacer;
 mod path;
 mod peer;
+mod pictures;
 mod probe;
 mod quality;
 mod reason;
 mod reconnect;
+mod rtp;
 mod signaling;
 mod stats;
 mod supervisor;
@@ -96,7 +99,7 @@ pub use cache::{Cache, CacheConfig};
 pub use config::MeshConfig;
 pub use credit::{Credit, Meter, Overrun, Window, credit_cost};
 pub use fanout::{DataError, MAX_DATA, PADDING};
-pub use io::{CallError, Event, Identity, Output, Reason, Recipients};
+pub use io::{CallError, CaptureTime, Event, Identity, Output, Reason, Recipients};
 pub use load::Load;
 pub use mesh::Mesh;
 pub use negotiation::Negotiator;
@@ -106,6 +109,7 @@ pub use pacer::{Pacer, PacerConfig};
 pub use probe::Probe;
 pub use quality::{Direction, Quality, QualityConfig, QualityMeter, RttRange, StreamQuality};
 pub use reason::{GoneReason, Phase, Refusal};
+pub use rtp::{RtpConfig, RtpStats};
 pub use signaling::{NegotiatorConfig, NegotiatorOutput, SignalVerdict, SignalingState};
 pub use stats::{MeshStats, PeerStats};
 pub use topology::{Link, Place, Topology};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use paceline_framing::{ByeReason, Control};
-use paceline_types::{ConnectionEvent, PeerId, Signal};
+use paceline_types::{ConnectionEvent, PacketKind, PeerId, Signal};
 
 use crate::io::{Event, Output, Reason};
 use crate::peer::Stage;
@@ -57,6 +57,12 @@ impl Mesh {
                 self.drain_negotiator(now, peer);
             }
             ConnectionEvent::Message(bytes) => self.handle_message(now, peer, bytes),
+            ConnectionEvent::Rtcp(bytes) => {
+                self.handle_carried(now, peer, PacketKind::Rtcp, bytes);
+            }
+            ConnectionEvent::Rtp(bytes) => self.handle_carried(now, peer, PacketKind::Rtp, bytes),
+            // It may come before his hello does, and is said again only when it changes.
+            ConnectionEvent::Target(target) => known.handle_target(target),
             ConnectionEvent::Open if !known.negotiator.is_described() => {
                 self.counts.opened_early += 1;
                 self.give_up(now, peer, GoneReason::OpenedEarly);
@@ -67,6 +73,7 @@ impl Mesh {
             }
             ConnectionEvent::Path { up: false } if up => {
                 known.path_up = false;
+                self.flush_rtp(now, peer);
                 self.recover(now, peer);
             }
             ConnectionEvent::Path { up: true } if up => self.path_found(now, peer),
@@ -118,6 +125,7 @@ impl Mesh {
                 }
             }
             (Reason::Probe, _) => self.probe(now, peer),
+            (Reason::Rtp, _) => self.handle_rtp_timeout(now, peer),
             (Reason::Stall, _) => self.evict(now, peer, GoneReason::NoProgress),
             _ => {}
         }
@@ -137,8 +145,9 @@ impl Mesh {
 
     fn tell_quality(&mut self, now: Instant, peer: PeerId) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
+        let capacity = known.capacity();
         let Some(meter) = &mut known.quality else { return };
-        meter.set_capacity(known.pacer.capacity());
+        meter.set_capacity(capacity);
         if let Some(quality) = meter.poll_update(now) {
             self.outputs.push_back(Output::Event(Event::Quality { peer, quality }));
         }
@@ -155,7 +164,7 @@ impl Mesh {
         // There is room for one.
         let _ = known.push(now, self.cutters.cut(known.max_message, &packet));
         if let Some(bytes) = known.pop_at_once(now) {
-            self.outputs.push_back(Output::Transmit { peer, bytes });
+            self.outputs.push_back(Output::Transmit { peer, kind: PacketKind::Message, bytes });
         }
     }
 

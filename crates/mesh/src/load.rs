@@ -71,10 +71,13 @@ impl Peer {
         let waited = self.queue.oldest_picture_age(now).unwrap_or_default();
         let delay =
             least_rtt.map_or(Duration::ZERO, |least| in_flight.saturating_sub(least) + waited);
+        let rtp = self.rtp.as_ref();
+        let paced = rtp.map(|link| link.oldest_age(now)).unwrap_or_default();
+        let backlog = rtp.map_or(0, |link| link.queued_bytes());
         Load {
             delivered: self.pacer.delivered(),
-            backlog: self.outstanding + self.queue.queued_media_bytes(),
-            delay,
+            backlog: self.outstanding + self.queue.queued_media_bytes() + backlog,
+            delay: delay.max(paced),
             least_rtt,
             shed: self.left_out(),
             path_up: !self.is_cut_off(),

@@ -8,6 +8,8 @@ use paceline_types::{Epoch, PeerId, SenderId};
 
 use crate::io::{CallError, Identity, Output, Reason, Recipients};
 use crate::peer::{Peer, Stage};
+use crate::pictures::Pictures;
+use crate::rtp::{Packetizers, Shown};
 use crate::supervisor::Supervisor;
 use crate::{Cache, MeshConfig, MeshStats, Negotiator, PeerStats, Quality};
 
@@ -17,10 +19,10 @@ use crate::{Cache, MeshConfig, MeshStats, Negotiator, PeerStats, Quality};
 /// |---|---|
 /// | who | [`call`](Self::call), [`expect`](Self::expect), [`hang_up`](Self::hang_up) |
 /// | input | [`handle_signal`](Self::handle_signal), [`handle_connection`](Self::handle_connection), [`handle_timeout`](Self::handle_timeout) |
-/// | steering | [`send`](Self::send), [`send_to`](Self::send_to), [`send_data`](Self::send_data), [`consume`](Self::consume), [`restart_ice`](Self::restart_ice), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
+/// | steering | [`send`](Self::send), [`send_to`](Self::send_to), [`send_data`](Self::send_data), [`consume`](Self::consume), [`request_keyframe`](Self::request_keyframe), [`restart_ice`](Self::restart_ice), [`set_role`](Self::set_role), [`set_epoch`](Self::set_epoch) |
 /// | output | [`poll_output`](Self::poll_output), until `None` |
 /// | when next | [`poll_timeout`](Self::poll_timeout) |
-/// | looking | [`mesh_stats`](Self::mesh_stats), [`stats`](Self::stats), [`quality`](Self::quality), [`connected`](Self::connected) |
+/// | looking | [`mesh_stats`](Self::mesh_stats), [`stats`](Self::stats), [`quality`](Self::quality), [`carrier`](Self::carrier), [`target`](Self::target), [`load`](Self::load), [`connected`](Self::connected) |
 #[derive(Debug)]
 pub struct Mesh {
     pub(crate) config: MeshConfig,
@@ -34,6 +36,9 @@ pub struct Mesh {
     pub(crate) supervisor: Supervisor,
     pub(crate) cutters: Cutters,
     pub(crate) cache: Cache,
+    /// The same where RTP is carried.
+    pub(crate) shown: Pictures<Shown>,
+    pub(crate) packetizers: Packetizers,
     pub(crate) outputs: VecDeque<Output>,
     /// What is counted; what there is now is not in it.
     pub(crate) counts: MeshStats,
@@ -59,6 +64,8 @@ impl Mesh {
         cutters.join(config.max_message);
         Self {
             cache: Cache::new(config.cache.clone()),
+            shown: Pictures::new(config.cache.clone()),
+            packetizers: Packetizers::default(),
             supervisor: Supervisor::new(config.max_negotiators),
             config,
             identity,
@@ -149,6 +156,7 @@ impl Mesh {
         if epoch != self.epoch {
             // Packets of an older one are refused.
             self.cache = Cache::new(self.config.cache.clone());
+            self.shown = Pictures::new(self.config.cache.clone());
         }
         self.epoch = epoch;
     }
@@ -267,7 +275,7 @@ impl Mesh {
             active: self.connected().count(),
             negotiating: self.supervisor.busy(),
             waiting: self.supervisor.waiting(),
-            queued_bytes: self.peers.values().map(|peer| peer.queue.queued_bytes()).sum(),
+            queued_bytes: self.peers.values().map(Peer::queued_bytes).sum(),
             ..self.counts
         }
     }

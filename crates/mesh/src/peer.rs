@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use paceline_framing::{Class, Cut, Interleaver, Reassembler, Role, Verdict};
-use paceline_types::{ConnectionState, SenderId};
+use paceline_types::{Bitrate, Carrier, ConnectionState, SenderId};
 
 use crate::reconnect::Recovery;
+use crate::rtp::{Early, Link};
 use crate::supervisor::Joining;
 use crate::{
     Credit, GoneReason, MeshConfig, Meter, Negotiator, Pacer, PeerStats, Phase, QualityMeter,
@@ -58,6 +59,13 @@ pub(crate) struct Peer {
     last_media: Option<Instant>,
     /// Only credit keeps what waits from going.
     uncredited: bool,
+    /// If both ends have said that they carry it.
+    pub(crate) rtp: Option<Box<Link>>,
+    /// What the transport said last of what the path takes.
+    pub(crate) target: Option<Bitrate>,
+    /// It has said another than at first, which is what it begins with: so it has measured.
+    is_measured: bool,
+    pub(crate) early: Early,
     /// While he is connected.
     pub(crate) quality: Option<Box<QualityMeter>>,
     pub(crate) attempts: u32,
@@ -107,6 +115,10 @@ impl Peer {
             meter: Meter::new(Meter::INITIAL),
             last_media: None,
             uncredited: false,
+            rtp: None,
+            target: None,
+            is_measured: false,
+            early: Early::default(),
             quality: None,
             attempts: 0,
             up_since: None,
@@ -140,6 +152,13 @@ impl Peer {
         self.meter = Meter::new(Meter::INITIAL);
         self.last_media = None;
         self.uncredited = false;
+        if let Some(link) = self.rtp.take() {
+            self.stats.rtp = self.stats.rtp.plus(link.stats());
+            self.stats.shed += link.stats().shed_frames;
+        }
+        self.target = None;
+        self.is_measured = false;
+        self.early = Early::default();
         self.quality = None;
         self.next_ping = None;
         self.heard = None;
@@ -193,7 +212,7 @@ impl Peer {
             self.queue.restart_deadlines(now);
         }
         if matches!(class, Class::Audio | Class::Video) {
-            self.last_media = Some(now);
+            self.handle_media(now);
         }
         match (self.queue.push(now, cut), class) {
             (Verdict::Queued, _) => self.awaits_key &= !(is_video && is_key),
@@ -203,6 +222,40 @@ impl Peer {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Sound or a picture goes to him.
+    pub(crate) const fn handle_media(&mut self, now: Instant) {
+        self.last_media = Some(now);
+    }
+
+    pub(crate) const fn carrier(&self) -> Carrier {
+        if self.rtp.is_some() { Carrier::Rtp } else { Carrier::Channel }
+    }
+
+    /// The transport says what the path takes.
+    pub(crate) fn handle_target(&mut self, target: Bitrate) {
+        self.is_measured |= self.target.is_some_and(|before| before != target);
+        self.target = Some(target);
+        if let Some(link) = &mut self.rtp {
+            link.set_target(target);
+        }
+    }
+
+    /// What the path takes: where RTP is carried by its congestion control, once that has
+    /// measured anything, or else by what was acknowledged.
+    pub(crate) fn capacity(&self) -> Option<Bitrate> {
+        self.estimate().or_else(|| self.pacer.capacity())
+    }
+
+    /// What congestion control has measured.
+    fn estimate(&self) -> Option<Bitrate> {
+        self.target.filter(|_| self.is_measured && self.rtp.is_some())
+    }
+
+    /// Bytes that wait for him.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.queued_bytes() + self.rtp.as_ref().map_or(0, |link| link.queued_bytes())
     }
 
     /// There is no path, or perhaps none.
@@ -271,9 +324,10 @@ impl Peer {
     }
 
     /// When padding may go, while nothing else does: sound behind it would be late, and
-    /// pictures are probes enough.
+    /// pictures are probes enough. What congestion control has measured needs none.
     fn poll_probe_at(&self) -> Option<Instant> {
         let may = self.open && self.path_up && self.queue.queued_bytes() == 0;
+        let may = may && self.estimate().is_none();
         let at = self.pacer.poll_timeout().filter(|_| may)?;
         match self.last_media {
             Some(media) => media.checked_add(NO_MEDIA).map(|quiet| at.max(quiet)),
@@ -282,19 +336,23 @@ impl Peer {
     }
 
     /// Packets that were not sent.
-    pub(crate) const fn left_out(&self) -> u64 {
-        self.stats.shed + left_out(&self.queue)
+    pub(crate) fn left_out(&self) -> u64 {
+        let rtp = self.rtp.as_ref().map_or(0, |link| link.stats().shed_frames);
+        self.stats.shed + left_out(&self.queue) + rtp
     }
 
     pub(crate) fn stats(&self) -> PeerStats {
         PeerStats {
             state: self.state(),
-            queued_bytes: self.queue.queued_bytes(),
+            queued_bytes: self.queued_bytes(),
             shed: self.left_out(),
             outstanding: self.outstanding,
             window: self.pacer.window(),
-            capacity: self.pacer.capacity(),
+            capacity: self.capacity(),
             unread: self.meter.held(),
+            carrier: self.carrier(),
+            target: self.rtp.as_ref().map(|link| link.target()),
+            rtp: self.stats.rtp.plus(self.rtp.as_ref().map(|it| it.stats()).unwrap_or_default()),
             ..self.stats
         }
     }
@@ -313,6 +371,7 @@ impl Peer {
 
     fn deadline_up(&self, config: &MeshConfig) -> Option<(Instant, Reason)> {
         let heard = |span| self.heard.and_then(|at| at.checked_add(span));
+        let rtp = self.rtp.as_ref().and_then(|link| link.poll_timeout());
         // Who cannot be reached is not slow.
         let (restart, stall, overdue) = match &self.recovery {
             Some(recovery) => (recovery.poll_timeout(), None, None),
@@ -327,6 +386,7 @@ impl Peer {
             restart.map(|at| (at, Reason::Restart)),
             self.next_ping.map(|at| (at, Reason::Ping)),
             self.poll_probe_at().map(|at| (at, Reason::Probe)),
+            rtp.map(|at| (at, Reason::Rtp)),
         ]
         .into_iter()
         .flatten()

@@ -73,7 +73,9 @@ pub struct Quality {
     pub lost: u64,
     /// The largest interarrival jitter that he reported of any stream.
     pub jitter: Option<Duration>,
-    /// What the path takes, as [`Pacer::capacity`](crate::Pacer::capacity) has it.
+    /// What the path takes, as [`Pacer::capacity`](crate::Pacer::capacity) has it; if it
+    /// carries RTP, as the transport's congestion control says once that is another than it
+    /// began with.
     pub capacity: Option<Bitrate>,
     /// Media that went to the transport, without what the transport adds.
     pub sent: Bitrate,
@@ -129,7 +131,9 @@ pub struct StreamQuality {
     pub bitrate: Bitrate,
     /// Frames in a second, of pictures and of sound.
     pub frame_rate: f32,
-    /// Width and height of the latest picture; `None` for sound and text cells.
+    /// Width and height of the latest picture that told them: of those that come over RTP none
+    /// does, for they are in the bitstream. `None` if there was none, and for sound and text
+    /// cells.
     pub resolution: Option<(u16, u16)>,
     /// Frames expected and lost, as he reported them; zero of streams of his.
     pub expected: u64,
@@ -356,7 +360,7 @@ impl QualityMeter {
         let stream = self.streams.entry((direction, key)).or_default();
         stream.resolution = match *coding {
             Coding::Image { width, height, .. } | Coding::Video { width, height, .. } => {
-                Some((width, height))
+                Some((width, height)).filter(|&size| size != (0, 0)).or(stream.resolution)
             }
             _ => None,
         };

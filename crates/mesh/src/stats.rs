@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use paceline_types::{Bitrate, ConnectionState};
+use paceline_types::{Bitrate, Carrier, ConnectionState};
+
+use crate::RtpStats;
 
 /// Counts of all connections, since the mesh was made, and how many there are now.
 ///
@@ -74,13 +76,14 @@ pub struct PeerStats {
     pub sent_bytes: u64,
     /// Bytes taken from the transport.
     pub received_bytes: u64,
-    /// Bytes that wait in our queue.
+    /// Bytes that wait in our queues.
     pub queued_bytes: usize,
     /// Bytes handed to the transport that the other end has not confirmed.
     pub outstanding: usize,
     /// Bytes that may be outstanding.
     pub window: usize,
-    /// What the path takes, as far as it was seen.
+    /// What the path takes, as far as it was seen; if it carries RTP, as the transport's
+    /// congestion control says once that is another than it began with.
     pub capacity: Option<Bitrate>,
     /// What counts of his application's data that ours has not taken yet.
     pub unread: u64,
@@ -95,4 +98,11 @@ pub struct PeerStats {
     pub retries: u64,
     /// Times that we looked for a path anew.
     pub restarts: u64,
+    /// What carries the media that RTP has a payload format for.
+    pub carrier: Carrier,
+    /// What the path takes, of everything, by the congestion control of RTP; `None` where
+    /// that is not carried.
+    pub target: Option<Bitrate>,
+    /// What went and came over RTP.
+    pub rtp: RtpStats,
 }

@@ -71,6 +71,19 @@ fn rates_are_those_of_the_last_ten_seconds() {
 }
 
 #[test]
+fn a_picture_that_does_not_tell_its_size_is_not_one_without_any() {
+    let now = Instant::now();
+    let mut meter = QualityMeter::new(now, QualityConfig::default());
+    for (size, resolution) in
+        [((0, 0), None), ((640, 360), Some((640, 360))), ((0, 0), Some((640, 360)))]
+    {
+        meter.handle_received(now, key(StreamId::VIDEO), &video(size.0, size.1), 1_000);
+        let stream = meter.streams(now).next().expect("one came");
+        assert_eq!(stream.resolution, resolution);
+    }
+}
+
+#[test]
 fn round_trips_have_a_least_a_mean_and_a_most() {
     let start = Instant::now();
     let mut meter = QualityMeter::new(start, QualityConfig::default());

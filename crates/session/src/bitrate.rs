@@ -27,6 +27,11 @@
 //! what he is measured at. Nobody announces the second one: the first gives way when there is
 //! a queue, and when one of them ends the other grows into its place, as it does otherwise.
 //!
+//! Where a connection has congestion control of its own, as one that carries RTP does, all of
+//! this is left to that for what goes by it: its estimate, less the sound and the headers of
+//! both, is the target. What goes over the channel of such a connection has a machine of its
+//! own.
+//!
 //! Nothing here wakes anybody: it is asked when a picture goes and when something is
 //! acknowledged. Who sends no pictures needs no bitrate for them.
 
@@ -53,6 +58,8 @@ pub(crate) struct RateControl {
     target: f64,
     acks: Acks,
     pictures: Usage,
+    /// The headers of one packet of each picture.
+    headers: Usage,
     /// When the last picture of each stream went to him.
     streams: BTreeMap<StreamId, Instant>,
     sound: Usage,
@@ -65,6 +72,8 @@ pub(crate) struct RateControl {
     last: Option<Instant>,
     /// What was last told of how much may be in flight.
     limit: Option<Bitrate>,
+    /// What congestion control says, where the connection has one.
+    estimate: Option<Bitrate>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +122,7 @@ impl RateControl {
             target: max,
             acks: Acks::default(),
             pictures: Usage::default(),
+            headers: Usage::default(),
             streams: BTreeMap::new(),
             sound: Usage::default(),
             over: None,
@@ -121,13 +131,30 @@ impl RateControl {
             peak: max,
             last: None,
             limit: None,
+            estimate: None,
+        }
+    }
+
+    /// The same pictures went to him by something else, which found that he takes so much: they
+    /// begin with no more.
+    pub(crate) fn begin_with(&mut self, target: Bitrate) {
+        let target = (target.bps() as f64).clamp(self.min, self.max);
+        if target < self.target {
+            (self.target, self.peak) = (target, target);
+            self.phase = Phase::growing(target, target);
         }
     }
 
     /// A picture was given to his queue. Of two streams at most, which are ours.
     pub(crate) fn handle_picture(&mut self, now: Instant, stream: StreamId, bytes: usize) {
         self.pictures.handle(now, bytes);
+        self.headers.handle(now, HEADERS);
         self.streams.insert(stream, now);
+    }
+
+    /// When the last picture of a stream was.
+    pub(crate) fn last_picture(&self, stream: StreamId) -> Option<Instant> {
+        self.streams.get(&stream).copied()
     }
 
     /// A sound was.
@@ -135,8 +162,24 @@ impl RateControl {
         self.sound.handle(now, bytes);
     }
 
+    /// A sound was, as a packet of RTP.
+    pub(crate) fn handle_carried_sound(&mut self, now: Instant, bytes: usize) {
+        self.sound.handle(now, bytes.saturating_add(HEADERS));
+    }
+
+    /// Congestion control of the connection has measured what the path takes, of everything:
+    /// that is the target then, less the sound and the headers, and nothing is concluded from
+    /// what is acknowledged. `None`: the connection has none.
+    pub(crate) const fn set_estimate(&mut self, estimate: Option<Bitrate>) {
+        self.estimate = estimate;
+    }
+
     /// How it stands, after a picture was queued or something acknowledged.
     pub(crate) fn handle_load(&mut self, now: Instant, load: &Load) {
+        if let Some(estimate) = self.estimate {
+            self.target = self.each_carried(now, estimate.bps() as f64 * ONCE);
+            return;
+        }
         let passed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         self.last = Some(now);
         self.acks.handle(now, load.delivered, load.backlog);
@@ -311,6 +354,14 @@ impl RateControl {
         (pictures / self.streams_of_late(now)).clamp(self.min, self.max)
     }
 
+    /// The same of pictures that go as packets of RTP, of which every one has headers: small
+    /// ones of a single packet, large ones of full packets and on average half of one.
+    fn each_carried(&self, now: Instant, rate: f64) -> f64 {
+        let (packets, headers) = (rate - self.sound.rate(now), self.headers.rate(now));
+        let pictures = (packets - headers).min((packets - headers / 2.0) * FULL);
+        (pictures / self.streams_of_late(now)).clamp(self.min, self.max)
+    }
+
     fn streams_of_late(&self, now: Instant) -> f64 {
         let goes_on = |at: &&Instant| now.saturating_duration_since(**at) < OF_LATE;
         self.streams.values().filter(goes_on).count().max(1) as f64
@@ -323,6 +374,18 @@ impl Phase {
         Self::Growing { peak, plateau: ((peak - from).max(0.0) / CUBIC).cbrt(), age: 0.0 }
     }
 }
+
+/// Of what congestion control gives out, what may be sent once: 2 % of packets may be sent
+/// again.
+const ONCE: f64 = 0.98;
+
+/// What a packet has beside what is in it: its header (12), extensions (12 with the frame's
+/// number and that of congestion control) and SRTP's tag (10), and two bytes that an engine may
+/// add.
+const HEADERS: usize = 36;
+
+/// What pictures are of full packets: `paceline_mesh` has up to 1,160 bytes of them in each.
+const FULL: f64 = 1_160.0 / (1_160.0 + HEADERS as f64);
 
 /// Of what the path takes, what we use after it was too much: GCC's
 /// (draft-ietf-rmcat-gcc-02 §5.5).

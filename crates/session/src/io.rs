@@ -8,7 +8,7 @@ use paceline_framing::{NatState, Role};
 use paceline_mesh::{self as mesh, Recipients};
 use paceline_migration::{self as migration, MixerState, StageOrder, WitnessReply, WitnessRequest};
 use paceline_types::{
-    ConnectionEvent, ConnectionOp, EncodedFrame, EncoderTarget, Epoch, MixInfo, PeerId,
+    ConnectionEvent, ConnectionOp, EncodedFrame, EncoderTarget, Epoch, MixInfo, PacketKind, PeerId,
     PlayoutRate, SenderId, Signal, StreamId, StreamKey,
 };
 
@@ -124,7 +124,8 @@ pub enum Input {
     Mixer(MixerState),
     /// What we know of our own place in the network.
     Nat(NatState),
-    /// A decoder can go on only from a keyframe.
+    /// A decoder can go on only from a keyframe. Nobody is asked while one waits to be played:
+    /// if it cannot go on from that either, it says so again.
     NeedsKeyframe(StreamKey),
     /// We stop hosting a star, and somebody is elected at once.
     Resign,
@@ -249,11 +250,13 @@ pub enum Output {
         /// To what.
         target: EncoderTarget,
     },
-    /// A message for the transport.
+    /// Something for the transport.
     Transmit {
         /// To whom.
         peer: PeerId,
-        /// The message.
+        /// What it is.
+        kind: PacketKind,
+        /// The message or packet.
         bytes: Bytes,
     },
     /// Besides the host of a star, another needs our own picture for now, or none does any

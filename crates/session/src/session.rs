@@ -164,7 +164,7 @@ impl Session {
     fn handle_in_room(&mut self, now: Instant, room: &mut Room, input: Input) {
         match input {
             Input::Connection { peer, event } => {
-                let acks = matches!(event, ConnectionEvent::Acked(_));
+                let acks = matches!(event, ConnectionEvent::Acked(_) | ConnectionEvent::Target(_));
                 room.mesh.handle_connection(now, peer, event);
                 if acks {
                     self.rates.handle_acked(now, &mut room.mesh, peer);
@@ -238,6 +238,9 @@ impl Session {
         while let Some(due) = self.receiver.poll_due(now) {
             self.handle_due(now, due);
         }
+        while let Some(stream) = self.receiver.poll_needs_keyframe() {
+            self.ask_for_keyframe(now, stream);
+        }
         while let Some((stream, target)) = self.steering.poll_target(now) {
             self.outputs.push_back(Output::Steer { stream, target });
         }
@@ -267,7 +270,7 @@ impl Session {
         let output = match output {
             mesh::Output::Connection { peer, op } => Output::Connection { peer, op },
             mesh::Output::Signal { peer, signal } => Output::Signal { peer, signal },
-            mesh::Output::Transmit { peer, bytes } => Output::Transmit { peer, bytes },
+            mesh::Output::Transmit { peer, kind, bytes } => Output::Transmit { peer, kind, bytes },
             mesh::Output::Event(event) => return self.handle_mesh_event(now, room, event),
             _ => return,
         };
@@ -294,16 +297,21 @@ impl Session {
         self.outputs.push_back(output);
     }
 
-    /// Asks whoever makes a stream now.
+    /// Asks whoever makes a stream now, unless what is asked for is here and waits its turn.
     fn request_keyframe(&mut self, now: Instant, stream: StreamKey) {
+        if self.receiver.needs_keyframe(stream) {
+            self.ask_for_keyframe(now, stream);
+        }
+    }
+
+    fn ask_for_keyframe(&mut self, now: Instant, stream: StreamKey) {
         let Some(room) = &mut self.room else { return };
         let peer = match stream.sender {
             MIX_SENDER => room.host,
             sender => room.peer_of(self.peer, sender),
         };
         if let Some(peer) = peer {
-            let request = Control::KeyframeRequest { stream: stream.stream };
-            room.mesh.send_control(now, peer, request);
+            room.mesh.request_keyframe(now, peer, stream.stream);
         }
     }
 

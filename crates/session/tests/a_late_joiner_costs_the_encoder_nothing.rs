@@ -91,7 +91,7 @@ impl Broadcast {
         let sdp = || "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\na=ice-ufrag:u\r\n".to_owned();
         let local = |signal| ConnectionEvent::Local(signal);
         match output {
-            Output::Transmit { peer, bytes } => {
+            Output::Transmit { peer, bytes, .. } => {
                 let there = peer.to_bytes()[0];
                 let acked = ConnectionEvent::Acked(bytes.len());
                 let arrives = self.now + WAY;

@@ -105,7 +105,7 @@ impl Room {
         while let Some((here, output)) = poll(self) {
             let from = |n, event| Input::Connection { peer: peer(n), event };
             match output {
-                Output::Transmit { peer, bytes } => {
+                Output::Transmit { peer, bytes, .. } => {
                     let there = number(peer);
                     self.input(here, from(there, ConnectionEvent::Acked(bytes.len())));
                     self.input(there, from(here, ConnectionEvent::Message(bytes)));

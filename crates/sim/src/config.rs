@@ -3,9 +3,12 @@
 use paceline_mesh::PacerConfig;
 use paceline_playout::StageConfig;
 use paceline_session::{MeshConfig, SessionConfig, Topology};
+use paceline_transport::rtp::RtpConfig;
+use paceline_types::Carrier;
 
 use crate::mark;
 use crate::netem::LinkConfig;
+use crate::network::NetworkConfig;
 use crate::source::FRAME_RATE;
 
 /// A world's seed, its links, and what its nodes are.
@@ -23,6 +26,9 @@ pub struct WorldConfig {
     pub(crate) session: SessionConfig,
     pub(crate) seats: u16,
     pub(crate) encodes: bool,
+    pub(crate) carrier: Carrier,
+    pub(crate) rtp: RtpConfig,
+    pub(crate) records_transits: bool,
 }
 
 impl WorldConfig {
@@ -85,6 +91,33 @@ impl WorldConfig {
         self
     }
 
+    /// What carries the media of all who join from now on that do not
+    /// [say otherwise](crate::World::join_over). Defaults to [`Carrier::Channel`].
+    ///
+    /// RTP has formats only for what [encoders](Self::encodes) make: without them all goes
+    /// over the channel in any case.
+    #[must_use]
+    pub const fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = carrier;
+        self
+    }
+
+    /// Reports, retransmissions and congestion control of those who carry RTP. Defaults to
+    /// those of [`RtpConfig`].
+    #[must_use]
+    pub const fn rtp(mut self, rtp: RtpConfig) -> Self {
+        self.rtp = rtp;
+        self
+    }
+
+    /// Whether each picture's way is [recorded](crate::World::picture_transits): without end,
+    /// and for one more look at every picture. Defaults to `false`.
+    #[must_use]
+    pub const fn records_transits(mut self, records: bool) -> Self {
+        self.records_transits = records;
+        self
+    }
+
     /// Participants whose pictures the mix can show in full size. Defaults to 4;
     /// from 1 to 32.
     ///
@@ -101,13 +134,18 @@ impl WorldConfig {
         self
     }
 
-    pub(crate) fn node(&self) -> (SessionConfig, StageConfig) {
+    pub(crate) fn node(&self, carrier: Carrier) -> (SessionConfig, StageConfig) {
         let side = (1..).find(|side| side * side >= self.seats).unwrap_or(self.seats);
         let stage = StageConfig::default()
             .frame_rate(FRAME_RATE)
             .width(side * mark::WIDTH)
             .height(side * mark::HEIGHT);
-        (self.session.clone().mesh(self.mesh.clone()), stage)
+        let mesh = self.mesh.clone().carrier(carrier);
+        (self.session.clone().mesh(mesh), stage)
+    }
+
+    pub(crate) fn network(&self) -> NetworkConfig {
+        NetworkConfig::from(self.link).carrier(self.carrier).rtp(self.rtp)
     }
 }
 
@@ -120,6 +158,9 @@ impl Default for WorldConfig {
             session: SessionConfig::default(),
             seats: 4,
             encodes: false,
+            carrier: Carrier::Channel,
+            rtp: RtpConfig::default(),
+            records_transits: false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Pictures as encoders make them: as large as the bitrate says, keyframes larger.
 //!
-//! What is in them is one bit for each pixel, light or dark, which is all that a mark
-//! needs; the rest is padding. A picture builds on the one before it: the decoder shows
+//! They are H.264 to whoever looks at no more than NAL units (ITU-T H.264 Annex B): a slice,
+//! before that of a keyframe the parameter sets. What is in the slice is one bit for each
+//! pixel, light or dark, which is all that a mark needs; the rest is padding. A picture builds on the one before it: the decoder shows
 //! nothing after a gap until the next keyframe.
 
 use bytes::{Bytes, BytesMut};
@@ -61,24 +62,57 @@ impl Encoder {
                 width: picture.width(),
                 height: picture.height(),
             },
-            data: pack(picture, size),
+            data: pack(picture, key, size),
         };
         *seq = seq.next();
         frame
     }
 }
 
-/// One bit for each pixel, and nothing behind that up to `size` bytes.
-fn pack(picture: &VideoFrame, size: usize) -> Bytes {
-    let pixels = usize::from(picture.width()) * usize::from(picture.height());
-    let bits = picture.y().get(..pixels).unwrap_or_default().chunks(8);
-    let mut data: BytesMut = bits
-        .map(|pixels| {
-            pixels.iter().enumerate().fold(0, |byte, (at, &y)| byte | u8::from(y > GREY) << at)
-        })
-        .collect();
-    data.resize(data.len().max(size), 0);
+/// An access unit of `size` bytes, or more if the pixels take more.
+fn pack(picture: &VideoFrame, key: bool, size: usize) -> Bytes {
+    let (sets, slice): (&[&[u8]], u8) = if key { (&[&SPS, &PPS], IDR) } else { (&[], SLICE) };
+    let mut data = BytesMut::new();
+    for set in sets {
+        data.extend_from_slice(&START);
+        data.extend_from_slice(set);
+    }
+    data.extend_from_slice(&START);
+    data.extend_from_slice(&[slice]);
+    // RTP does not say how large a picture is.
+    data.extend([picture.width(), picture.height()].into_iter().flat_map(emit_side));
+    data.extend_from_slice(&pixels_of(picture));
+    data.resize(data.len().max(size), PADDING);
     data.freeze()
+}
+
+/// Seven pixels to a byte, of which the highest bit is set: so no start code is in it, nor
+/// anything that has to be escaped (ITU-T H.264 §7.4.1).
+fn pixels_of(picture: &VideoFrame) -> Vec<u8> {
+    let pixels = usize::from(picture.width()) * usize::from(picture.height());
+    let pixels = picture.y().get(..pixels).unwrap_or_default().chunks(7);
+    let byte = |pixels: &[u8]| {
+        pixels.iter().enumerate().fold(0x80, |byte, (at, &y)| byte | u8::from(y > GREY) << at)
+    };
+    pixels.map(byte).collect()
+}
+
+/// Seven bits to a byte, too.
+fn emit_side(side: u16) -> [u8; 3] {
+    [14, 7, 0].map(|shift| 0x80 | (side >> shift) as u8 & 0x7f)
+}
+
+fn parse_side(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |side, byte| side << 7 | u16::from(byte & 0x7f))
+}
+
+/// The sides of the picture in an access unit, and its pixels.
+fn slice_of(data: &[u8]) -> Option<(u16, u16, &[u8])> {
+    // RTP has start codes of three bytes or four, as it likes.
+    let mut units = data.windows(4).enumerate().filter(|(_, bytes)| bytes[..3] == [0, 0, 1]);
+    let (at, _) = units.find(|(_, bytes)| matches!(bytes[3], IDR | SLICE))?;
+    let (sides, pixels) = data.get(at + 4..)?.split_at_checked(6)?;
+    Some((parse_side(&sides[..3]), parse_side(&sides[3..]), pixels))
 }
 
 /// What a decoder knows of a stream.
@@ -90,14 +124,15 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// The picture; `None` if it builds on one that is not there.
     pub(crate) fn decode(&mut self, frame: &EncodedFrame) -> Option<VideoFrame> {
-        let Coding::Video { key, width, height, .. } = frame.coding else { return None };
+        let Coding::Video { key, .. } = frame.coding else { return None };
         let follows = self.last.is_some_and(|last| last.next() == frame.seq);
         self.last = (key || follows).then_some(frame.seq);
         self.last?;
+        let (width, height, bits) = slice_of(&frame.data)?;
         let pixels = usize::from(width) * usize::from(height);
         let mut planes = vec![GREY; PixelFormat::I420.bytes(width, height)];
         for (at, y) in planes.iter_mut().take(pixels).enumerate() {
-            let is_light = frame.data.get(at / 8)? >> (at % 8) & 1 == 1;
+            let is_light = bits.get(at / 7)? >> (at % 7) & 1 == 1;
             *y = if is_light { LIGHT } else { DARK };
         }
         VideoFrame::new(width, height, frame.time, frame.capture, planes.into()).ok()
@@ -112,7 +147,7 @@ pub(crate) fn hush(stream: StreamId, seq: &mut SeqNo, sound: &AudioFrame) -> Enc
         time: sound.time,
         capture: sound.capture,
         coding: Coding::Audio { codec: AudioCodec::Opus, channels: 1 },
-        data: Bytes::from_static(&[0; SOUND]),
+        data: Bytes::from_static(&HUSHED),
     };
     *seq = seq.next();
     frame
@@ -131,6 +166,27 @@ const KEYFRAME: usize = 4;
 
 /// 20 ms at 32 kbit/s.
 const SOUND: usize = 80;
+
+/// One frame of 20 ms, one channel (RFC 6716 §3.1).
+const TOC: u8 = 31 << 3;
+
+const HUSHED: [u8; SOUND] = {
+    let mut sound = [0; SOUND];
+    sound[0] = TOC;
+    sound
+};
+
+/// ITU-T H.264 Annex B.
+const START: [u8; 4] = [0, 0, 0, 1];
+
+/// Of ITU-T H.264 §7.4.1: parameter sets, as of a picture of 320 × 180 in constrained baseline,
+/// and the headers of slices. Nobody looks into them but for the profile.
+const SPS: [u8; 9] = [0x67, 0x42, 0xe0, 0x1f, 0xda, 0x05, 0x07, 0xe4, 0x80];
+const PPS: [u8; 4] = [0x68, 0xce, 0x3c, 0x80];
+const IDR: u8 = 0x65;
+const SLICE: u8 = 0x41;
+
+const PADDING: u8 = 0xff;
 
 const GREY: u8 = 128;
 const LIGHT: u8 = 200;

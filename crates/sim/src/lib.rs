@@ -47,6 +47,7 @@ mod netem;
 mod network;
 mod node;
 mod playout;
+pub mod publish;
 mod random;
 mod reliable;
 mod report;

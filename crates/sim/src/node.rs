@@ -70,12 +70,24 @@ pub(crate) struct Joining {
     pub(crate) stage: StageConfig,
     pub(crate) topology: Topology,
     pub(crate) encodes: bool,
+    /// When pictures came.
+    pub(crate) records: bool,
 }
 
 impl Node {
     pub(crate) fn new(now: Instant, joining: Joining, wires: &mut Wires<'_>) -> Self {
-        let Joining { name, host, clock_ppm, conn, mut random, session, stage, topology, encodes } =
-            joining;
+        let Joining {
+            name,
+            host,
+            clock_ppm,
+            conn,
+            mut random,
+            session,
+            stage,
+            topology,
+            encodes,
+            records,
+        } = joining;
         let id = u128::from(random.bits()) << 64 | u128::from(random.bits());
         let peer = PeerId::from_random(id.to_be_bytes());
         let capabilities = Capabilities { host, ..Capabilities::default() };
@@ -90,7 +102,7 @@ impl Node {
             peer,
             conn,
             session,
-            playout: Playout::new(stage, topology, mix_encoder),
+            playout: Playout::new(stage, topology, mix_encoder, records),
             events: Vec::new(),
             connect: None,
             errors: 0,
@@ -295,13 +307,8 @@ impl Node {
                     encoder.set_target(target);
                 }
             }
-            Output::Transmit { peer, bytes } => {
-                let sent = wires.network.transport(self.peer).try_send(
-                    now,
-                    peer,
-                    PacketKind::Message,
-                    bytes,
-                );
+            Output::Transmit { peer, kind, bytes } => {
+                let sent = wires.network.transport(self.peer).try_send(now, peer, kind, bytes);
                 self.errors += u64::from(sent == Err(SendError::Full));
             }
             _ => {}

@@ -2,7 +2,7 @@
 //! The facade's stage thread, without the thread.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paceline_codec::{
     AudioDecoder, AudioEncoder, DecodeError, EncoderTarget, PassThrough, Pcm, VideoDecoder,
@@ -13,14 +13,15 @@ use paceline_playout::{
 };
 use paceline_session::{MIX_SENDER, MixerState, Role, StageOrder, Topology};
 use paceline_types::{
-    AudioFrame, EncodedFrame, Epoch, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, SenderId,
-    SeqNo, StreamId, StreamKey, VideoFrame,
+    AudioFrame, EncodedFrame, Epoch, Frequency, MediaTime, MixInfo, PeerId, PlayoutRate, Rect,
+    SenderId, SeqNo, StreamId, StreamKey, VideoFrame,
 };
 
 use crate::encoder::{Decoder, Encoder, hush, unhush};
+use crate::mark::Mark;
 use crate::mixing::{Made, Mixing};
 use crate::senses::Senses;
-use crate::wall_clock;
+use crate::{epoch, wall_clock};
 
 /// What the session is to be told.
 #[derive(Debug)]
@@ -52,6 +53,10 @@ pub(crate) struct Playout {
     decoders: BTreeMap<StreamKey, Decoder>,
     /// Pictures that came and could not be shown for one before them that did not.
     pub(crate) broken: u64,
+    /// Of pictures of others that came: when they were taken, and how old they were then.
+    /// Only if they are to be recorded.
+    pub(crate) transits: BTreeMap<SenderId, Vec<(Duration, Duration)>>,
+    records: bool,
     pub(crate) senses: Senses,
     /// Frames that the session said are missing.
     pub(crate) lost: u64,
@@ -60,7 +65,12 @@ pub(crate) struct Playout {
 }
 
 impl Playout {
-    pub(crate) fn new(config: StageConfig, topology: Topology, encoder: Option<Encoder>) -> Self {
+    pub(crate) fn new(
+        config: StageConfig,
+        topology: Topology,
+        encoder: Option<Encoder>,
+        records: bool,
+    ) -> Self {
         Self {
             config,
             topology,
@@ -76,6 +86,8 @@ impl Playout {
             encoder,
             decoders: BTreeMap::new(),
             broken: 0,
+            transits: BTreeMap::new(),
+            records,
             senses: Senses::new(),
             lost: 0,
             errors: 0,
@@ -230,10 +242,24 @@ impl Playout {
                     self.seam.handle_remote_picture(now, epoch, at, picture);
                     self.drain_seam();
                 }
-                Ok(Some(picture)) => self.show(now, key.sender, picture),
+                Ok(Some(picture)) => {
+                    self.handle_transit(key.sender, arrival, &picture);
+                    self.show(now, key.sender, picture);
+                }
                 Ok(None) => {}
                 Err(_) => self.errors += 1,
             }
+        }
+    }
+
+    fn handle_transit(&mut self, sender: SenderId, arrival: Instant, picture: &VideoFrame) {
+        if !self.records {
+            return;
+        }
+        let whole = Rect { x: 0, y: 0, width: picture.width(), height: picture.height() };
+        if let Some(Mark { capture, .. }) = Mark::read(picture, whole) {
+            let age = arrival.saturating_duration_since(epoch() + capture);
+            self.transits.entry(sender).or_default().push((capture, age));
         }
     }
 

@@ -61,10 +61,15 @@ impl Transport for SimTransport<'_> {
         &mut self,
         now: Instant,
         peer: PeerId,
-        _: PacketKind,
-        message: Bytes,
+        kind: PacketKind,
+        bytes: Bytes,
     ) -> Result<(), SendError> {
-        self.network.try_send(now, self.node, peer, message)
+        match kind {
+            PacketKind::Message => self.network.try_send(now, self.node, peer, bytes),
+            PacketKind::Rtcp | PacketKind::Rtp => {
+                self.network.try_send_rtp(now, (self.node, peer), kind, bytes)
+            }
+        }
     }
 
     fn outstanding(&self, peer: PeerId) -> usize {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use paceline_playout::{SeamStats, SourceStats};
 use paceline_session::{Event, MigrationStats, PeerStats, ReceiveStats, Role};
 use paceline_transport::SendError;
-use paceline_types::{Bitrate, Epoch, PeerId, Signal, StreamId, StreamKey};
+use paceline_transport::rtp::TapStats;
+use paceline_types::{Bitrate, Carrier, Epoch, PeerId, Signal, StreamId, StreamKey};
 
 use crate::node::{Joining, Node, Wires};
 use crate::report::{NodeReport, Perceived, Report, Spread, TrackReport};
@@ -27,10 +28,10 @@ impl NodeId {
 ///
 /// | group | calls |
 /// |---|---|
-/// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`set_hosting`](Self::set_hosting), [`hand_over`](Self::hand_over), [`leave`](Self::leave), [`kill`](Self::kill) |
+/// | who | [`join`](Self::join), [`join_with_clock`](Self::join_with_clock), [`join_to_host`](Self::join_to_host), [`join_over`](Self::join_over), [`set_hosting`](Self::set_hosting), [`hand_over`](Self::hand_over), [`leave`](Self::leave), [`kill`](Self::kill) |
 /// | breaking | [`cut`](Self::cut), [`isolate`](Self::isolate), [`heal`](Self::heal), [`set_uplink`](Self::set_uplink), [`set_downlink`](Self::set_downlink), [`inject`](Self::inject), [`signal`](Self::signal) |
 /// | time | [`run_for`](Self::run_for), [`elapsed`](Self::elapsed) |
-/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer), [`hosts`](Self::hosts), [`standby`](Self::standby), [`migration_stats`](Self::migration_stats), [`seam_stats`](Self::seam_stats), [`video_bitrate`](Self::video_bitrate), [`send_delay`](Self::send_delay), [`picture_ages`](Self::picture_ages), [`broken_pictures`](Self::broken_pictures) |
+/// | looking | [`report`](Self::report), [`events`](Self::events), [`is_connected`](Self::is_connected), [`peer_stats`](Self::peer_stats), [`rtp_stats`](Self::rtp_stats), [`sound_stats`](Self::sound_stats), [`source_stats`](Self::source_stats), [`peer`](Self::peer), [`hosts`](Self::hosts), [`standby`](Self::standby), [`migration_stats`](Self::migration_stats), [`seam_stats`](Self::seam_stats), [`video_bitrate`](Self::video_bitrate), [`send_delay`](Self::send_delay), [`picture_ages`](Self::picture_ages), [`picture_transits`](Self::picture_transits), [`broken_pictures`](Self::broken_pictures) |
 ///
 /// Everybody shows a picture and says something as long as he is there.
 ///
@@ -52,7 +53,7 @@ impl World {
         let mut random = Random::new(config.seed);
         Self {
             now: epoch(),
-            network: Network::new(config.link, random.fork()),
+            network: Network::new(config.network(), random.fork()),
             switchboard: Switchboard::new(random.fork()),
             nodes: Vec::new(),
             random,
@@ -69,7 +70,7 @@ impl World {
     /// [`join_with_clock`](Self::join_with_clock) and
     /// [`join_to_host`](Self::join_to_host).
     pub fn join(&mut self, name: &str) -> NodeId {
-        self.add(name, false, 0)
+        self.add(name, false, 0, self.config.carrier)
     }
 
     /// Somebody comes in whose camera and microphone run `ppm` fast, or slow if it
@@ -79,7 +80,7 @@ impl World {
     ///
     /// As [`join`](Self::join) does.
     pub fn join_with_clock(&mut self, name: &str, ppm: i32) -> NodeId {
-        self.add(name, false, ppm)
+        self.add(name, false, ppm, self.config.carrier)
     }
 
     /// Somebody comes in who may host: he does if nobody else does, and may be elected
@@ -89,10 +90,25 @@ impl World {
     ///
     /// As [`join`](Self::join) does.
     pub fn join_to_host(&mut self, name: &str) -> NodeId {
-        self.add(name, true, 0)
+        self.add(name, true, 0, self.config.carrier)
     }
 
-    fn add(&mut self, name: &str, host: bool, clock_ppm: i32) -> NodeId {
+    /// Somebody comes in whose media go over `carrier` to those who have the same, whatever
+    /// the world's is. Connections can carry RTP only if the world's carrier is that.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](Self::join) does; and if it is RTP in a world of another carrier, whose
+    /// connections would lose all of it.
+    pub fn join_over(&mut self, name: &str, carrier: Carrier) -> NodeId {
+        assert!(
+            carrier != Carrier::Rtp || self.config.carrier == Carrier::Rtp,
+            "{name} would send RTP over connections that carry none"
+        );
+        self.add(name, false, 0, carrier)
+    }
+
+    fn add(&mut self, name: &str, host: bool, clock_ppm: i32, carrier: Carrier) -> NodeId {
         let senders = voice::SENDERS;
         assert!(
             self.nodes.len() < senders as usize,
@@ -100,13 +116,23 @@ impl World {
         );
         let now = self.now;
         let conn = self.switchboard.open(now);
-        let (session, stage) = self.config.node();
+        let (session, stage) = self.config.node(carrier);
         let topology = self.config.mesh.topology();
         let random = self.random.fork();
         let name = name.to_owned();
-        let encodes = self.config.encodes;
-        let joining =
-            Joining { name, host, clock_ppm, conn, random, session, stage, topology, encodes };
+        let (encodes, records) = (self.config.encodes, self.config.records_transits);
+        let joining = Joining {
+            name,
+            host,
+            clock_ppm,
+            conn,
+            random,
+            session,
+            stage,
+            topology,
+            encodes,
+            records,
+        };
         let Self { network, switchboard, .. } = self;
         self.nodes.push(Node::new(now, joining, &mut Wires { network, switchboard }));
         NodeId(self.nodes.len() - 1)
@@ -300,6 +326,12 @@ impl World {
         stats.into_iter().find(|&(peer, _)| peer == b).map(|(_, stats)| stats)
     }
 
+    /// What `a` counts of the RTP to and from `b`, if their connection carries any.
+    #[must_use]
+    pub fn rtp_stats(&self, a: NodeId, b: NodeId) -> Option<TapStats> {
+        self.network.rtp_stats(self.peer(a), self.peer(b))
+    }
+
     /// What became of the sound and pictures of `of` on the stage of `host`, if he has
     /// one and the other is on it.
     #[must_use]
@@ -334,6 +366,15 @@ impl World {
         let of = self.nodes[of.0].us.and_then(|us| perceived.get(&us));
         let ages = of.map(|perceived| perceived.pictures.latencies.iter());
         ages.into_iter().flatten().map(|&age| Duration::from_micros(age.into())).collect()
+    }
+
+    /// When each picture of `of` that `node` decoded was taken, since the world began, and how
+    /// old it was when the last of it had come: what it waits for to be shown is not in it.
+    /// None unless the world [records them](WorldConfig::records_transits).
+    #[must_use]
+    pub fn picture_transits(&self, node: NodeId, of: NodeId) -> &[(Duration, Duration)] {
+        let of = self.nodes[of.0].us.and_then(|us| self.nodes[node.0].playout.transits.get(&us));
+        of.map_or(&[], Vec::as_slice)
     }
 
     /// How a node receives the sound of `of`, if he sends it any.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use paceline_mesh::types::{ConnectionEvent, ConnectionOp, PeerId, SenderId, Signal};
+use bytes::Bytes;
+use paceline_mesh::types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, SenderId, Signal};
 use paceline_mesh::{Event, Identity, Mesh, MeshConfig, Output, PacerConfig, Role};
 
 pub fn peer(n: u8) -> PeerId {
@@ -47,6 +48,16 @@ pub fn ops(mesh: &mut Mesh) -> Vec<ConnectionOp> {
     outputs(mesh).into_iter().filter_map(op).collect()
 }
 
+/// A packet of RTP or RTCP on its way.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub at: Instant,
+    pub from: PeerId,
+    pub to: PeerId,
+    pub kind: PacketKind,
+    pub bytes: Bytes,
+}
+
 /// Meshes whose connections open as soon as an offer has been answered.
 pub struct Net {
     pub now: Instant,
@@ -61,6 +72,9 @@ pub struct Net {
     pub mute: Vec<(PeerId, PeerId)>,
     /// Pairs whose messages arrive and are never confirmed.
     pub stuck: Vec<(PeerId, PeerId)>,
+    /// What went over RTP, from whom to whom and when; and which of it does not arrive.
+    pub carried: Vec<Carried>,
+    pub lost: BTreeSet<usize>,
     /// Engines that are open, and the session each connection has.
     open: BTreeSet<(PeerId, PeerId)>,
     sessions: BTreeMap<(PeerId, PeerId), u64>,
@@ -77,8 +91,16 @@ impl Net {
     }
 
     pub fn with(members: &[u8], config: MeshConfig) -> Self {
+        let members: Vec<_> = members.iter().map(|&n| (n, config.clone())).collect();
+        Self::of(&members)
+    }
+
+    /// Each with bounds of its own.
+    pub fn of(members: &[(u8, MeshConfig)]) -> Self {
         let now = Instant::now();
-        let mesh = |&n: &u8| (peer(n), Mesh::new(now, identity(n), config.clone()));
+        let mesh = |(n, config): &(u8, MeshConfig)| {
+            (peer(*n), Mesh::new(now, identity(*n), config.clone()))
+        };
         Self {
             now,
             meshes: members.iter().map(mesh).collect(),
@@ -87,6 +109,8 @@ impl Net {
             cut: Vec::new(),
             mute: Vec::new(),
             stuck: Vec::new(),
+            carried: Vec::new(),
+            lost: BTreeSet::new(),
             open: BTreeSet::new(),
             sessions: BTreeMap::new(),
             next: 1,
@@ -138,7 +162,19 @@ impl Net {
                     self.on(peer, |mesh| mesh.handle_signal(now, here, signal));
                 }
             }
-            Output::Transmit { peer, bytes } => {
+            Output::Transmit { peer, kind, bytes } if kind != PacketKind::Message => {
+                let index = self.carried.len();
+                let (at, from, to) = (self.now, here, peer);
+                self.carried.push(Carried { at, from, to, kind, bytes: bytes.clone() });
+                if !self.cut.contains(&(here, peer)) && !self.lost.contains(&index) {
+                    let event = match kind {
+                        PacketKind::Rtcp => ConnectionEvent::Rtcp(bytes),
+                        _ => ConnectionEvent::Rtp(bytes),
+                    };
+                    self.tell(peer, here, event);
+                }
+            }
+            Output::Transmit { peer, bytes, .. } => {
                 let acked = ConnectionEvent::Acked(bytes.len());
                 if !self.cut.contains(&(here, peer)) && !self.stuck.contains(&(here, peer)) {
                     self.tell(here, peer, acked);
@@ -180,6 +216,17 @@ impl Net {
         } else if described && !self.cut.contains(&way) {
             self.tell(here, peer, ConnectionEvent::Path { up: true });
         }
+    }
+
+    /// The connection of two breaks at both ends.
+    pub fn break_off(&mut self, a: u8, b: u8) {
+        for way in [(peer(a), peer(b)), (peer(b), peer(a))] {
+            self.sessions.remove(&way);
+            self.open.remove(&way);
+            let closed = ConnectionEvent::Closed { reason: "it broke".to_owned() };
+            self.tell(way.0, way.1, closed);
+        }
+        self.settle();
     }
 
     pub fn tell(&mut self, here: PeerId, peer: PeerId, event: ConnectionEvent) {

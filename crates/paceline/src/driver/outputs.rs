@@ -5,7 +5,7 @@ use std::time::Instant;
 use paceline_playout::terminal::sanitize;
 use paceline_session::{AbortReason, Event as SessionEvent, Input, Output, StageOrder};
 use paceline_transport::{SendError, Transport};
-use paceline_types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, StreamId, StreamKey};
+use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, StreamId, StreamKey};
 use tracing::{debug, warn};
 
 use super::Driver;
@@ -15,8 +15,8 @@ use crate::wire::{Frames, ToStage};
 impl<F: Frames, E: Events> Driver<F, E> {
     pub(super) fn apply(&mut self, now: Instant, output: Output) {
         match output {
-            Output::Transmit { peer, bytes } => {
-                match self.transport.try_send(now, peer, PacketKind::Message, bytes) {
+            Output::Transmit { peer, kind, bytes } => {
+                match self.transport.try_send(now, peer, kind, bytes) {
                     Ok(()) => {}
                     // He has just closed: what was on its way is lost with the connection.
                     Err(error @ SendError::NotOpen) => debug!(%peer, %error, "nobody is there"),

@@ -326,6 +326,39 @@ fn two_streams_to_one_peer_share_what_his_path_takes() {
     assert_eq!(control.each(later, 1e6), 1e6, "the other one has ended");
 }
 
+/// Thirty pictures and fifty sounds a second, as packets of RTP.
+#[test]
+fn what_is_sent_with_its_headers_is_what_congestion_control_gives_out_and_no_more() {
+    for kbps in [160, 200, 300, 400, 600, 1_000, 2_500, 10_000] {
+        let (estimate, mut now) = (Bitrate::from_kbps(kbps), Instant::now());
+        let mut control = RateControl::new(Bitrate::from_kbps(64), Bitrate::from_kbps(20_000));
+        let (mut sent, mut waits) = (0, 0.0);
+        for tick in 0..1_500 {
+            now += Duration::from_millis(10);
+            if tick % 2 == 0 {
+                control.handle_carried_sound(now, 100);
+                sent += 100 + 34;
+            }
+            // Three pictures in ten ticks, and a byte is sent when it is whole.
+            if [0, 3, 6].contains(&(tick % 10)) {
+                waits += control.target().bps() as f64 / 30.0 / 8.0;
+                let bytes = waits as usize;
+                waits -= bytes as f64;
+                control.set_estimate(Some(estimate));
+                control.handle_picture(now, StreamId::VIDEO, bytes);
+                control.handle_load(now, &Load::default());
+                sent += bytes + bytes.div_ceil(1_160) * 34;
+            }
+            if tick == 499 {
+                sent = 0;
+            }
+        }
+        let used = sent as f64 * 8.0 / 10.0 / estimate.bps() as f64;
+        assert!(used < 0.99, "{used:.3} of {kbps} kbit/s");
+        assert!(used > 0.93, "{used:.3} of {kbps} kbit/s");
+    }
+}
+
 /// Figures that no connection has, in any order.
 #[test]
 fn whatever_the_figures_are_it_stays_within_its_bounds() {
@@ -350,6 +383,11 @@ fn whatever_the_figures_are_it_stays_within_its_bounds() {
             let stream = [StreamId::VIDEO, StreamId::MIX_VIDEO][roll(2) as usize];
             control.handle_picture(now, stream, roll(1 << 17) as usize);
             control.handle_sound(now, roll(1 << 10) as usize);
+            control.handle_carried_sound(now, roll(1 << 10) as usize);
+        }
+        if roll(3) == 0 {
+            let estimate = Bitrate::from_bps([0, roll(1 << 21), u64::MAX][roll(3) as usize]);
+            control.set_estimate((roll(2) > 0).then_some(estimate));
         }
         control.handle_load(now, &load);
         let kbps = control.target().bps() / 1_000;

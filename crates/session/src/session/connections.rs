@@ -74,7 +74,9 @@ impl Session {
                     self.handle_keyframe_request(now, peer, stream);
                 }
             }
-            mesh::Event::Packet { peer, packet } => self.handle_packet(now, room, peer, packet),
+            mesh::Event::Packet { peer, packet, capture } => {
+                self.handle_packet(now, room, peer, (packet, capture));
+            }
             _ => {}
         }
     }

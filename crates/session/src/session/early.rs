@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use paceline_framing::{Body, Packet};
+use paceline_mesh::CaptureTime;
 use paceline_types::PeerId;
 
 use crate::config::EarlyConfig;
@@ -22,6 +23,7 @@ pub(super) struct Held {
     since: Instant,
     cost: usize,
     pub(super) packet: Packet,
+    pub(super) capture: CaptureTime,
 }
 
 impl Early {
@@ -30,9 +32,14 @@ impl Early {
     }
 
     /// Holds a packet, and says how many were dropped for it.
-    pub(super) fn push(&mut self, now: Instant, peer: PeerId, packet: Packet) -> u64 {
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        (packet, capture): (Packet, CaptureTime),
+    ) -> u64 {
         let cost = cost(&packet);
-        self.put_back(peer, Held { since: now, cost, packet })
+        self.put_back(peer, Held { since: now, cost, packet, capture })
     }
 
     /// Holds on to what is still too early: as old as it is.
@@ -120,7 +127,7 @@ mod tests {
         PeerId::from_bytes([n; 16])
     }
 
-    fn packet(seq: u64, bytes: usize) -> Packet {
+    fn packet(seq: u64, bytes: usize) -> (Packet, CaptureTime) {
         let frame = EncodedFrame {
             stream: StreamId::MIX_AUDIO,
             seq: SeqNo::new(seq),
@@ -130,7 +137,7 @@ mod tests {
             data: vec![0; bytes].into(),
         };
         let (sender, epoch) = (SenderId::new(1), Some(Epoch::new(9, 0)));
-        Packet { sender, epoch, body: Body::Media(frame) }
+        (Packet { sender, epoch, body: Body::Media(frame) }, CaptureTime::Own)
     }
 
     fn config() -> EarlyConfig {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use paceline_framing::{Body, Control, Packet, ReceptionReport};
+use paceline_mesh::CaptureTime;
 use paceline_migration::Verdict;
 use paceline_types::{PeerId, SenderId, StreamId, StreamKey};
 
@@ -17,13 +18,13 @@ impl Session {
         now: Instant,
         room: &mut Room,
         peer: PeerId,
-        packet: Packet,
+        (packet, capture): (Packet, CaptureTime),
     ) {
         match self.handle_said(now, room, &packet) {
             Verdict::NotOurs => {}
             // A lease is said again in a moment.
             Verdict::Early if matches!(packet.body, Body::Control(Control::Lease(_))) => return,
-            Verdict::Early => return self.hold(now, room, peer, packet),
+            Verdict::Early => return self.hold(now, room, peer, (packet, capture)),
             _ => return,
         }
         if self.is_stale(room, &packet) {
@@ -35,9 +36,9 @@ impl Session {
             return;
         }
         match packet.body {
-            Body::Media(_) => self.handle_frame(now, room, peer, packet),
+            Body::Media(_) => self.handle_frame(now, room, peer, (packet, capture)),
             Body::Control(Control::MixInfo(_)) if room.star.is_some() => {
-                self.handle_of_mix(now, room, peer, packet);
+                self.handle_of_mix(now, room, peer, (packet, capture));
             }
             Body::Control(control) => {
                 self.handle_control(now, room, (peer, packet.sender), control)

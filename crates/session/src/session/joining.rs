@@ -77,6 +77,7 @@ impl Session {
         self.forget_member(now, room, &member, "it left the room");
         if let Some(star) = &mut room.star {
             star.migration.handle_member_left(now, member.sender);
+            star.forget(member.sender);
             self.relink(now, room);
         }
         let Member { sender, name, .. } = member;

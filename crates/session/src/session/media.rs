@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use paceline_framing::{Body, Control, Packet, Role};
-use paceline_mesh::{Recipients, Topology};
+use paceline_mesh::{CaptureTime, Recipients, Topology};
 use paceline_migration::{Admission, Verdict};
-use paceline_types::{EncodedFrame, Epoch, MediaTime, MixInfo, PeerId, StreamId};
+use paceline_types::{Carrier, EncodedFrame, Epoch, MediaTime, MixInfo, PeerId, StreamId};
 use tracing::debug;
 
 use super::early::Held;
-use super::rates::size_of;
+use super::rates::Noted;
 use super::{Room, Session, is_mix};
 use crate::event::Event;
 
@@ -29,19 +29,19 @@ impl Session {
                 return self.miss_of_mix(room, epoch, frame.stream);
             };
             self.note_keyframe(now, &frame);
-            let size = size_of(&frame);
+            let noted = Noted::of(&frame);
             let packet =
                 Packet { sender: room.sender, epoch: Some(epoch), body: Body::Media(frame) };
             self.send_mix(now, room, to, epoch, &packet);
-            self.note_sent(now, room, everybody(room, to), size);
+            self.note_sent(now, room, everybody(room, to), noted);
         } else if is_star {
             self.send_own(now, room, frame);
         } else {
             self.note_keyframe(now, &frame);
-            let size = size_of(&frame);
+            let noted = Noted::of(&frame);
             let packet = Packet { sender: room.sender, epoch: None, body: Body::Media(frame) };
             room.mesh.send(now, to, &packet);
-            self.note_sent(now, room, everybody(room, to), size);
+            self.note_sent(now, room, everybody(room, to), noted);
         }
     }
 
@@ -123,10 +123,10 @@ impl Session {
                 }
             }
         }
-        let size = size_of(&frame);
+        let noted = Noted::of(&frame);
         let packet = Packet { sender: room.sender, epoch: None, body: Body::Media(frame) };
         room.mesh.send_to(now, to.iter().copied(), &packet);
-        self.note_sent(now, room, to, size);
+        self.note_sent(now, room, to, noted);
     }
 
     /// Who gets our own sound, or our picture: the host; and the standby, or who is about to
@@ -167,13 +167,13 @@ impl Session {
         room.host.map(Recipients::One)
     }
 
-    /// A frame came over the channel of `peer`.
+    /// A frame came from `peer`.
     pub(super) fn handle_frame(
         &mut self,
         now: Instant,
         room: &mut Room,
         peer: PeerId,
-        packet: Packet,
+        (packet, capture): (Packet, CaptureTime),
     ) {
         let Packet { sender, epoch, body: Body::Media(frame) } = packet else { return };
         let mix = is_mix(frame.stream);
@@ -182,15 +182,11 @@ impl Session {
             Topology::Broadcast if room.host != Some(peer) || mix => self.stats.wrong_role += 1,
             Topology::Mesh if mix => self.stats.wrong_role += 1,
             Topology::Star if mix => {
-                self.handle_of_mix(
-                    now,
-                    room,
-                    peer,
-                    Packet { sender, epoch, body: Body::Media(frame) },
-                );
+                let packet = Packet { sender, epoch, body: Body::Media(frame) };
+                self.handle_of_mix(now, room, peer, (packet, capture));
             }
             Topology::Star if !serves(now, room) => self.stats.unused += 1,
-            _ if self.receiver.handle_frame(now, sender, frame, None) => {}
+            _ if self.receiver.handle_frame(now, sender, (frame, capture), None) => {}
             _ => self.stats.unknown_stream += 1,
         }
     }
@@ -202,35 +198,63 @@ impl Session {
         now: Instant,
         room: &mut Room,
         peer: PeerId,
-        packet: Packet,
+        (mut packet, capture): (Packet, CaptureTime),
     ) {
-        match self.admit(now, room, &packet) {
-            Admission::Accepted => self.take_of_mix(now, packet),
-            Admission::Early => self.hold(now, room, peer, packet),
+        match self.admit(now, room, peer, &mut packet) {
+            Admission::Accepted => self.take_of_mix(now, (packet, capture)),
+            Admission::Early => self.hold(now, room, peer, (packet, capture)),
             other => self.count(other),
         }
     }
 
     /// Keeps what is of an epoch that we have not come to.
-    pub(super) fn hold(&mut self, now: Instant, room: &mut Room, peer: PeerId, packet: Packet) {
+    pub(super) fn hold(
+        &mut self,
+        now: Instant,
+        room: &mut Room,
+        peer: PeerId,
+        packet: (Packet, CaptureTime),
+    ) {
         self.stats.early += 1;
         if let Some(star) = &mut room.star {
             self.stats.early_dropped += star.early.push(now, peer, packet);
         }
     }
 
-    fn admit(&mut self, now: Instant, room: &mut Room, packet: &Packet) -> Admission {
+    /// Whether a frame of the mix, or what tells of it, counts. What came without an epoch
+    /// over RTP has that of its sender then: no packet of RTP says one.
+    fn admit(
+        &mut self,
+        now: Instant,
+        room: &mut Room,
+        peer: PeerId,
+        packet: &mut Packet,
+    ) -> Admission {
         let (stream, time) = match &packet.body {
             Body::Media(frame) => (frame.stream, frame.time),
             Body::Control(Control::MixInfo(info)) => (info.stream, info.time),
             Body::Control(_) => return Admission::WrongRole,
         };
-        match (&mut room.star, packet.epoch) {
-            (Some(star), Some(epoch)) => {
-                star.migration.admit(now, packet.sender, epoch, stream, time)
-            }
+        let Some(star) = &mut room.star else { return Admission::WrongRole };
+        if let Some(epoch) = packet.epoch {
+            return star.migration.admit(now, packet.sender, epoch, stream, time);
+        }
+        let is_frame = matches!(packet.body, Body::Media(_));
+        if !is_frame || room.mesh.carrier(peer) != Some(Carrier::Rtp) {
             // What is of no host is of nobody who may mix.
-            _ => Admission::WrongRole,
+            return Admission::WrongRole;
+        }
+        let may_follow = star.may_follow(peer, packet.sender);
+        let Some(epoch) = star.epoch_of(packet.sender) else {
+            return if may_follow { Admission::Early } else { Admission::WrongRole };
+        };
+        match star.migration.admit(now, packet.sender, epoch, stream, time) {
+            Admission::Accepted => {
+                packet.epoch = Some(epoch);
+                Admission::Accepted
+            }
+            Admission::Stale if may_follow => Admission::Early,
+            other => other,
         }
     }
 
@@ -241,11 +265,11 @@ impl Session {
         }
     }
 
-    fn take_of_mix(&mut self, now: Instant, packet: Packet) {
+    fn take_of_mix(&mut self, now: Instant, (packet, capture): (Packet, CaptureTime)) {
         let Packet { sender, epoch, body } = packet;
         match body {
             Body::Media(frame) => {
-                if !self.receiver.handle_frame(now, sender, frame, epoch) {
+                if !self.receiver.handle_frame(now, sender, (frame, capture), epoch) {
                     self.stats.unknown_stream += 1;
                 }
             }
@@ -257,10 +281,10 @@ impl Session {
     /// Somebody else hosts, perhaps the one who sent what waits.
     pub(super) fn retry_early(&mut self, now: Instant, room: &mut Room) {
         let Some(star) = room.star.as_mut().filter(|star| !star.early.is_empty()) else { return };
-        for (peer, held) in star.early.take() {
+        for (peer, mut held) in star.early.take() {
             if is_of_mix(&held.packet) {
-                match self.admit(now, room, &held.packet) {
-                    Admission::Accepted => self.take_of_mix(now, held.packet),
+                match self.admit(now, room, peer, &mut held.packet) {
+                    Admission::Accepted => self.take_of_mix(now, (held.packet, held.capture)),
                     Admission::Early => self.put_back(room, peer, held),
                     other => self.count(other),
                 }

@@ -1,6 +1,6 @@
 //! Who hosts a star: what goes into the machine that knows, and what comes out of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use paceline_framing::{AbortReason, Body, Control, NatState, Packet, Role};
@@ -30,6 +30,8 @@ pub(super) struct Star {
     pub(super) keyed: BTreeSet<PeerId>,
     /// The epoch of the mix's pictures that went out, since a keyframe, without a gap.
     pub(super) mix_keyed: Option<Epoch>,
+    /// Under which epoch each member hosted last, as far as we know.
+    hosted: BTreeMap<SenderId, Epoch>,
     /// The host before this one, and until when he gets our media too: his mix goes on up to
     /// the switch.
     pub(super) before: Option<(PeerId, Instant)>,
@@ -69,6 +71,7 @@ impl Star {
             picture_also_to: None,
             keyed: BTreeSet::new(),
             mix_keyed: None,
+            hosted: BTreeMap::new(),
             before: None,
             sound: Served::Never,
             pictures: Served::Never,
@@ -88,6 +91,28 @@ impl Star {
     ) {
         self.keyed.remove(&peer);
         self.migration.handle_gone(now, sender, leaves);
+    }
+
+    /// Under which epoch counts what somebody sends of a mix without saying one, as RTP does
+    /// not: the newest under which he hosts, or hosted; `None` if he never did.
+    pub(super) fn epoch_of(&self, sender: SenderId) -> Option<Epoch> {
+        if self.migration.host() == Some(sender) {
+            return Some(self.migration.epoch());
+        }
+        self.hosted.get(&sender).copied()
+    }
+
+    /// Whether somebody who does not host may be about to, so that what he sends of a mix may
+    /// have overtaken the word of it. Who hosted before is only if he is the next now: else
+    /// it is what he made then.
+    pub(super) fn may_follow(&self, peer: PeerId, sender: SenderId) -> bool {
+        let is_next = self.migration.standby() == Some(sender);
+        let hosted = self.hosted.contains_key(&sender);
+        is_next || !hosted && (self.hint == Some(peer) || self.successors.contains(&sender))
+    }
+
+    pub(super) fn forget(&mut self, sender: SenderId) {
+        self.hosted.remove(&sender);
     }
 
     /// Whether somebody goes on with our pictures without another keyframe: he hosted up to
@@ -216,6 +241,9 @@ impl Session {
         epoch: Epoch,
         host: Option<SenderId>,
     ) {
+        if let (Some(host), Some(star)) = (host, &mut room.star) {
+            star.hosted.insert(host, epoch);
+        }
         let host = host.and_then(|host| room.peer_of(self.peer, host));
         let before = std::mem::replace(&mut room.host, host);
         room.mesh.set_epoch(epoch);

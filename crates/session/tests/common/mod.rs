@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use paceline_framing::{Body, Control, Packet};
 use paceline_session::types::{
-    ConnectionEvent, ConnectionOp, EncodedFrame, Epoch, PeerId, SenderId, Signal, StreamId,
-    StreamKey,
+    ConnectionEvent, ConnectionOp, EncodedFrame, Epoch, NtpTime, PacketKind, PeerId, SenderId,
+    Signal, StreamId, StreamKey,
 };
 use paceline_session::{Event, Input, Member, Output, Roster, Session, SessionConfig};
 use paceline_session::{Recipients, WitnessReply, WitnessRequest};
@@ -55,7 +55,7 @@ pub(crate) fn mix(stream: StreamId) -> StreamKey {
 enum Errand {
     Acked { by: u8, of: u8, bytes: usize },
     Ask { from: u8, request: WitnessRequest },
-    Message { from: u8, to: u8, bytes: bytes::Bytes },
+    Message { from: u8, to: u8, kind: PacketKind, bytes: bytes::Bytes },
     Reply { to: u8, reply: WitnessReply },
     Say { to: u8, input: Box<Input> },
 }
@@ -94,6 +94,7 @@ pub(crate) struct Decoded {
     pub(crate) seq: u64,
     pub(crate) key: bool,
     pub(crate) epoch: Option<Epoch>,
+    pub(crate) capture: NtpTime,
 }
 
 #[derive(Debug)]
@@ -123,6 +124,12 @@ pub(crate) struct Call {
     /// Who does nothing at the moment, and what has come for him meanwhile.
     stalled: Option<u8>,
     waiting: Vec<Errand>,
+    /// RTP and RTCP, from whom to whom.
+    pub(crate) carried: Vec<(u8, u8, PacketKind, bytes::Bytes)>,
+    /// The next packet of RTP between two that has this payload type does not arrive.
+    pub(crate) lose_next: Option<(u8, u8, u8)>,
+    /// What is said over channels takes so much longer than what goes over RTP.
+    pub(crate) slow_channels: Duration,
     pub(crate) sent: Vec<Sent>,
     pub(crate) decoded: Vec<Decoded>,
     /// Who made which connection, by caller and callee.
@@ -150,6 +157,9 @@ impl Call {
             cut: BTreeSet::new(),
             stalled: None,
             waiting: Vec::new(),
+            carried: Vec::new(),
+            lose_next: None,
+            slow_channels: Duration::ZERO,
             sent: Vec::new(),
             decoded: Vec::new(),
             calls: Vec::new(),
@@ -159,7 +169,11 @@ impl Call {
 
     /// So many in a call, one after another, who have all been told who votes.
     pub(crate) fn of(people: u8) -> Self {
-        let mut call = Self::new(SessionConfig::default());
+        Self::with(people, SessionConfig::default())
+    }
+
+    pub(crate) fn with(people: u8, config: SessionConfig) -> Self {
+        let mut call = Self::new(config);
         for _ in 0..people {
             call.join();
             call.run_for(300 * MS);
@@ -193,6 +207,11 @@ impl Call {
         self.nodes.insert(n, Node { session, stage: Stage::default() });
         self.input(n, Input::Joined(roster));
         n
+    }
+
+    /// Who joins from now on has these bounds.
+    pub(crate) fn set_config(&mut self, config: SessionConfig) {
+        self.config = config;
     }
 
     /// Ends somebody's program from one moment to the next. Nobody is told.
@@ -280,9 +299,21 @@ impl Call {
     fn apply(&mut self, here: u8, output: Output) {
         let from = |n, event| Input::Connection { peer: peer(n), event };
         match output {
-            Output::Transmit { peer, bytes } => {
+            Output::Transmit { peer, kind, bytes } => {
                 let there = number(peer);
                 let way = self.ways.get(&(here, there)).copied().unwrap_or(WAY);
+                if kind != PacketKind::Message {
+                    self.carried.push((here, there, kind, bytes.clone()));
+                    if kind == PacketKind::Rtp
+                        && self.lose_next == Some((here, there, bytes[1] & 0x7f))
+                    {
+                        self.lose_next = None;
+                        return;
+                    }
+                    let errand = Errand::Message { from: here, to: there, kind, bytes };
+                    return self.later(self.now + way, errand);
+                }
+                let way = way + self.slow_channels;
                 // A channel keeps the order.
                 let last = self.arrived.get(&(here, there)).copied().unwrap_or(self.now);
                 let arrives = last.max(self.now + way);
@@ -291,7 +322,7 @@ impl Call {
                     let at = self.elapsed();
                     self.sent.push(Sent { at, from: here, to: there, packet });
                 }
-                self.later(arrives, Errand::Message { from: here, to: there, bytes });
+                self.later(arrives, Errand::Message { from: here, to: there, kind, bytes });
             }
             Output::Connection { peer: there, op: ConnectionOp::Call } => {
                 self.calls.push((here, number(there)));
@@ -335,7 +366,8 @@ impl Call {
         epoch: Option<Epoch>,
     ) {
         let (at, seq, key) = (self.elapsed(), frame.seq.get(), frame.coding.is_key());
-        self.decoded.push(Decoded { at, by, stream, seq, key, epoch });
+        let capture = frame.capture;
+        self.decoded.push(Decoded { at, by, stream, seq, key, epoch, capture });
     }
 
     fn deliver(&mut self, errand: Errand) {
@@ -366,18 +398,28 @@ impl Call {
                     }
                 }
             }
-            Errand::Message { from: here, to, bytes } => {
+            Errand::Message { from: here, to, kind, bytes } => {
                 if self.cut.contains(&(here, to)) || !self.nodes.contains_key(&to) {
                     return;
                 }
-                let acked = Errand::Acked { by: to, of: here, bytes: bytes.len() };
-                let back = self.ways.get(&(to, here)).copied().unwrap_or(WAY);
-                self.later(self.now + back, acked);
-                self.input(to, from(here, ConnectionEvent::Message(bytes)));
+                let event = match kind {
+                    PacketKind::Rtcp => ConnectionEvent::Rtcp(bytes),
+                    PacketKind::Rtp => ConnectionEvent::Rtp(bytes),
+                    _ => return self.deliver_message(here, to, bytes),
+                };
+                self.input(to, from(here, event));
             }
             Errand::Reply { to, reply } => self.input(to, Input::Witness(reply)),
             Errand::Say { to, input } => self.input(to, *input),
         }
+    }
+
+    fn deliver_message(&mut self, here: u8, to: u8, bytes: bytes::Bytes) {
+        let from = |n, event| Input::Connection { peer: peer(n), event };
+        let acked = Errand::Acked { by: to, of: here, bytes: bytes.len() };
+        let back = self.ways.get(&(to, here)).copied().unwrap_or(WAY);
+        self.later(self.now + back, acked);
+        self.input(to, from(here, ConnectionEvent::Message(bytes)));
     }
 
     /// When the next frame of sound and the next picture are made.

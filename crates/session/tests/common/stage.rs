@@ -1,4 +1,4 @@
-//! Camera, microphone and mixer of one node, with frames of three bytes.
+//! Camera, microphone and mixer of one node, with frames of few bytes.
 
 use std::time::Duration;
 
@@ -109,6 +109,16 @@ pub(crate) fn picture(stream: StreamId, seq: u64, key: bool) -> EncodedFrame {
         time: MediaTime::new(seq * 3_000, Frequency::VIDEO),
         capture: NtpTime::from_unix(Duration::from_nanos(33_333_333 * seq)),
         coding: Coding::Video { codec, key, discardable, width: 640, height: 360 },
+        data: (if key { KEY } else { DELTA }).into(),
         ..sound(stream, seq)
     }
 }
+
+/// Annex B: parameter sets and a slice.
+const KEY: &[u8] = &[
+    0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0xab, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65,
+    0x88, 0xab,
+];
+
+/// A slice.
+const DELTA: &[u8] = &[0, 0, 0, 1, 0x41, 0x88, 0xab];

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use paceline_mesh::framing::{Body, ByeReason, Control};
 use paceline_mesh::{CallError, Event, Identity, Link, Mesh, Output, Place, Role, Topology};
 use paceline_transport::{SendError, Transport};
-use paceline_types::{PacketKind, PeerId, SenderId, Signal};
+use paceline_types::{PeerId, SenderId, Signal};
 
 use super::road::{Errand, Road};
 use super::streams::{Outcome, Stream};
@@ -234,13 +234,8 @@ impl Member {
                 }
                 around.road.say(now, self.peer, Errand::Signal(peer, signal));
             }
-            Output::Transmit { peer, bytes } => {
-                let sent = around.network.transport(self.peer).try_send(
-                    now,
-                    peer,
-                    PacketKind::Message,
-                    bytes,
-                );
+            Output::Transmit { peer, kind, bytes } => {
+                let sent = around.network.transport(self.peer).try_send(now, peer, kind, bytes);
                 // One that was closed in this instant takes nothing, and that is told.
                 around.tally.untaken += u64::from(sent == Err(SendError::Full));
             }
@@ -284,7 +279,7 @@ impl Member {
                 }
                 self.fill_places(around);
             }
-            Event::Packet { peer, packet } => {
+            Event::Packet { peer, packet, .. } => {
                 if let Body::Control(Control::ApplicationData { channel: CHANNEL, data }) =
                     packet.body
                 {

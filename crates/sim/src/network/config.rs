@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use paceline_transport::rtp::RtpConfig;
+use paceline_types::Carrier;
+
 use crate::LinkConfig;
 use crate::reliable::Recovery;
 
@@ -21,6 +24,8 @@ pub struct NetworkConfig {
     pub(super) max_outstanding: usize,
     pub(super) receive_window: usize,
     pub(super) recovery: Recovery,
+    pub(super) carrier: Carrier,
+    pub(super) rtp: RtpConfig,
 }
 
 impl NetworkConfig {
@@ -63,6 +68,25 @@ impl NetworkConfig {
         self.recovery = recovery;
         self
     }
+
+    /// Whether connections carry RTP beside their messages. Defaults to
+    /// [`Carrier::Channel`]: they do not.
+    ///
+    /// RTP goes over the same links as all else, through the same queues; what is lost there
+    /// is asked for again by the same chain as in the engine. It is not encrypted.
+    #[must_use]
+    pub const fn carrier(mut self, carrier: Carrier) -> Self {
+        self.carrier = carrier;
+        self
+    }
+
+    /// Its reports, retransmissions and congestion control. Defaults to those of
+    /// [`RtpConfig`].
+    #[must_use]
+    pub const fn rtp(mut self, rtp: RtpConfig) -> Self {
+        self.rtp = rtp;
+        self
+    }
 }
 
 impl Default for NetworkConfig {
@@ -80,6 +104,8 @@ impl From<LinkConfig> for NetworkConfig {
             max_outstanding: 1 << 20,
             receive_window: 1 << 20,
             recovery: Recovery::default(),
+            carrier: Carrier::Channel,
+            rtp: RtpConfig::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use paceline_transport::rtp::Chain;
+
 use super::description::{Address, Description};
 use crate::reliable::{Inbox, Outbox, Recovery};
 
@@ -29,6 +31,8 @@ pub(super) struct End {
     pub(super) unread: usize,
     pub(super) outbox: Outbox,
     pub(super) inbox: Inbox,
+    /// If it carries RTP.
+    pub(super) chain: Option<Chain>,
     /// When it is woken, if it is.
     pub(super) wake: Option<Instant>,
 }
@@ -52,7 +56,7 @@ pub(super) struct Search {
 pub(super) type Refusal = &'static str;
 
 impl End {
-    pub(super) fn new(now: Instant, id: u64, recovery: Recovery) -> Self {
+    pub(super) fn new(now: Instant, id: u64, recovery: Recovery, chain: Option<Chain>) -> Self {
         Self {
             id,
             version: 0,
@@ -68,6 +72,7 @@ impl End {
             unread: 0,
             outbox: Outbox::new(recovery),
             inbox: Inbox::default(),
+            chain,
             wake: None,
         }
     }
@@ -173,7 +178,8 @@ impl End {
         let open = self.open.then(|| {
             let alive = self.sent + ALIVE_INTERVAL;
             let down = self.up.then_some(self.heard + DOWN_AFTER);
-            [Some(alive), down, self.outbox.poll_timeout()].into_iter().flatten().min()
+            let chain = self.chain.as_ref().and_then(Chain::poll_timeout);
+            [Some(alive), down, self.outbox.poll_timeout(), chain].into_iter().flatten().min()
         });
         [again, open.flatten()].into_iter().flatten().min()
     }

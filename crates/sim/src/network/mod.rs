@@ -21,6 +21,7 @@
 //! as it does in the engine, and is counted.
 
 mod bottleneck;
+mod carrier;
 mod config;
 mod description;
 mod end;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, Signal};
 
+use super::carrier;
 use super::description::{Description, emit_candidate, parse_candidate};
 use super::end::{End, Refusal};
 use super::traffic::Body;
@@ -58,8 +59,9 @@ impl Network {
         }
         let (id, ufrag) = (self.numbers + 1, self.numbers + 2);
         self.numbers += 2;
-        let recovery = self.config.recovery;
-        let end = self.ends.entry(way).or_insert_with(|| End::new(now, id, recovery));
+        let (recovery, config) = (self.config.recovery, &self.config);
+        let new = || End::new(now, id, recovery, carrier::chain(config, way));
+        let end = self.ends.entry(way).or_insert_with(new);
         let done = match op {
             ConnectionOp::Call if known => Err("it is called twice"),
             ConnectionOp::Call | ConnectionOp::RestartIce => {

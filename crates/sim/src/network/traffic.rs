@@ -26,6 +26,8 @@ pub(super) enum Body {
     Alive,
     Close,
     Data(Data),
+    /// RTP or RTCP.
+    Datagram(Bytes),
     /// A check, with the sender's credentials and the receiver's (RFC 8445 §7.2.2).
     Knock(u64, u64),
     /// The answer to one, likewise.
@@ -35,12 +37,12 @@ pub(super) enum Body {
 impl Body {
     /// How long it is on the wire.
     fn bytes(&self) -> usize {
-        HEADERS
-            + match self {
-                Self::Ack(ack) => ack.bytes(),
-                Self::Data(data) => data.bytes(),
-                Self::Alive | Self::Close | Self::Knock(..) | Self::LetIn(..) => 0,
-            }
+        match self {
+            Self::Ack(ack) => HEADERS + ack.bytes(),
+            Self::Data(data) => HEADERS + data.bytes(),
+            Self::Datagram(bytes) => RTP_HEADERS + bytes.len(),
+            Self::Alive | Self::Close | Self::Knock(..) | Self::LetIn(..) => HEADERS,
+        }
     }
 }
 
@@ -160,6 +162,12 @@ impl Network {
                     self.tell(way, ConnectionEvent::Message(message));
                 }
             }
+            Body::Datagram(bytes) => {
+                if let Some(chain) = end.chain.as_mut().filter(|_| end.open) {
+                    chain.handle_incoming(now, bytes);
+                    self.drain_chain(now, way);
+                }
+            }
             Body::Knock(theirs, ours) => {
                 // Before what now can be sent, for it opens the way to that.
                 self.put_to(now, way, route, Body::LetIn(ours, theirs));
@@ -179,6 +187,8 @@ impl Network {
             if end.open { ConnectionEvent::Path { up: true } } else { ConnectionEvent::Open };
         (end.open, end.up) = (true, true);
         self.tell(way, event);
+        // The target that it starts with.
+        self.drain_chain(now, way);
         self.flush(now, way);
     }
 
@@ -204,6 +214,7 @@ impl Network {
                 end.outbox.handle_timeout(now);
                 self.flush(now, way);
             }
+            self.handle_chain(now, way);
             let Some(end) = self.ends.get_mut(&way) else { return };
             if end.is_quiet(now) {
                 self.put(now, way, Body::Alive);
@@ -229,6 +240,9 @@ impl Network {
 /// Of IPv4 or IPv6, UDP, DTLS and SCTP: what is left of 1,280 bytes when 1,200 are
 /// payload.
 const HEADERS: usize = 80;
+
+/// Of IPv6 and UDP, and what SRTP adds (RFC 3711 §5.2).
+const RTP_HEADERS: usize = 58;
 
 /// How often the caller knocks: as often as ICE sends its checks again when it has
 /// but one pair (RFC 8445 §14.3).

@@ -13,7 +13,6 @@ use paceline_mesh::types::{
 use paceline_mesh::{
     CallError, Event, Identity, Mesh, MeshConfig, Output, Recipients, Role, Topology,
 };
-use paceline_transport::types::PacketKind;
 use paceline_transport::{Transport, WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
@@ -154,10 +153,9 @@ impl End {
                         let _ = way.send((self.us, signal));
                     }
                 }
-                Output::Transmit { peer, bytes } => {
-                    self.refused += u64::from(
-                        self.transport.try_send(now, peer, PacketKind::Message, bytes).is_err(),
-                    );
+                Output::Transmit { peer, kind, bytes } => {
+                    self.refused +=
+                        u64::from(self.transport.try_send(now, peer, kind, bytes).is_err());
                 }
                 _ => {}
             }

@@ -9,6 +9,7 @@ use paceline_codec::{LadderStats, Step};
 use paceline_playout::LoudspeakerStats;
 use paceline_session::{MeshStats, MigrationStats, PeerStats, Quality, ReceiveStats, SessionStats};
 use paceline_types::{PeerId, StreamKey};
+use tokio::sync::Notify;
 
 /// A count; only ever added to.
 #[derive(Debug, Default)]
@@ -43,10 +44,14 @@ pub(crate) struct Counters {
     pub(crate) decode_errors: Count,
     pub(crate) decoder_resets: Count,
     pub(crate) encode_errors: Count,
+    /// Of these, single pictures of ours; and who acts on them is woken.
+    pub(crate) pictures_failed: Count,
+    pub(crate) picture_failed: Notify,
     pub(crate) devices_gone: Count,
     pub(crate) events_dropped: Count,
     pub(crate) stage_overrun: Count,
     pub(crate) stale_epoch_rendered: Count,
+    pub(crate) rtp_refused: Count,
     pub(crate) transport_refused: Count,
     /// When the first mixed picture was ready for the program.
     pub(crate) shown: OnceLock<Instant>,
@@ -54,6 +59,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// One picture of ours could not be encoded.
+    pub(crate) fn note_failed_picture(&self) {
+        self.encode_errors.add(1);
+        self.pictures_failed.add(1);
+        self.picture_failed.notify_one();
+    }
+
     /// What is sent of our picture, and why not all.
     pub(crate) fn set_ladder(&self, ladder: (Step, LadderStats)) {
         *self.ladder.lock().unwrap_or_else(PoisonError::into_inner) = Some(ladder);
@@ -200,6 +212,10 @@ pub struct Stats {
     /// closed. None is expected; each time that connection is made again, for what it
     /// carried is not whole any more.
     pub transport_refused: u64,
+    /// Packets of RTP and RTCP that the transport refused for another reason than that the
+    /// connection was closed: too many waited, or it was a bug. None is expected; each counts
+    /// as lost on the way.
+    pub rtp_refused: u64,
     /// Each stream that comes in.
     pub streams: Vec<(StreamKey, ReceiveStats)>,
     /// What was refused.

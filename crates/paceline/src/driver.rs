@@ -5,6 +5,7 @@ mod commands;
 mod departure;
 mod figures;
 mod gathered;
+mod loss;
 mod outputs;
 mod signaling;
 
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::departure::Departure;
 use self::departure::Then;
 pub(crate) use self::gathered::Gathered;
+pub(crate) use self::loss::SoundLoss;
 pub(crate) use self::signaling::{MAX_REASON, member_of};
 use crate::broadcast::Patience;
 use crate::counters::{Counters, JoinTimeline, Stats};
@@ -51,6 +53,7 @@ pub(crate) struct Driver<F = StageSender, E = EventQueue> {
     /// What waits until those who are behind have caught up, or were waited for enough.
     pub(crate) held: VecDeque<ForAll>,
     pub(crate) gathered: Gathered,
+    pub(crate) sound_loss: SoundLoss,
     /// How often another came to host.
     pub(crate) host_changes: u64,
     pub(crate) topology: Topology,
@@ -162,11 +165,15 @@ impl<F: Frames, E: Events> Driver<F, E> {
     fn handle(&mut self, input: Input) {
         let now = clock();
         self.note_step(now, &input);
-        let is_message =
-            matches!(&input, Input::Connection { event: ConnectionEvent::Message(_), .. });
+        // A picture may come in either.
+        let brings_media = matches!(
+            &input,
+            Input::Connection { event: ConnectionEvent::Message(_) | ConnectionEvent::Rtp(_), .. }
+        );
         self.session.handle_input(now, input);
-        if is_message {
+        if brings_media {
             self.note_first_frame(now);
+            self.note_sound_loss(now);
         }
         while let Some(output) = self.session.poll_output() {
             self.apply(now, output);

@@ -173,6 +173,8 @@
 //! | `camera` | [`VideoInput::Camera`]: V4L2, on Linux | nothing |
 //! | `sound` | [`AudioInput::Microphone`], [`Room::start_loudspeaker`] | on Linux the headers of ALSA |
 //! | `voice` | echo cancellation, noise suppression and gain for microphones | nothing |
+//! | `publish` | `Share`: a picture to an SFU, a room, or the next that works | nothing |
+//! | `mirror` | `ShareBuilder::mirror`: a plain copy of what goes to an SFU, for looking at it | nothing |
 //! | `vpx` | VP8 and VP9 | libvpx with its headers, `pkg-config` |
 //!
 //! # What it is not
@@ -202,6 +204,8 @@ mod event;
 mod outlet;
 mod publish;
 mod room;
+#[cfg(feature = "publish")]
+mod share;
 mod speaker;
 mod stage;
 mod wire;
@@ -217,6 +221,8 @@ pub use event::{Event, Picture, Sound};
 pub use paceline_capture as capture;
 pub use paceline_codec as codec;
 pub use paceline_playout as playout;
+#[cfg(feature = "publish")]
+pub use paceline_publish as sfu;
 pub use paceline_session as session;
 pub use paceline_session::{MAX_DATA, MigrationConfig, MigrationStats, Topology};
 pub use paceline_signaling as signaling;
@@ -224,6 +230,13 @@ pub use paceline_transport as transport;
 pub use paceline_types as types;
 pub use publish::{AudioInput, Publish, VideoInput, devices};
 pub use room::{LocalStream, Room, RoomBuilder};
+#[cfg(feature = "mirror")]
+pub use share::ShareMirrorStats;
+#[cfg(feature = "publish")]
+pub use share::{
+    Auth, CaptureToSend, SenderFigures, SfuTarget, Share, ShareBuilder, ShareEnd, ShareError,
+    ShareEvent, ShareStats, ShareTarget,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

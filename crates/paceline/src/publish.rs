@@ -1,7 +1,9 @@
 //! What we show and say: sources, and the threads that read and encode them.
 
+mod content;
 mod device;
 mod input;
+mod opus;
 mod pace;
 mod reader;
 mod rig;
@@ -9,16 +11,17 @@ mod sound;
 mod task;
 mod video;
 
-use paceline_codec::{
-    AudioEncoder, AudioEncoderConfig, EncodeError, VideoEncoder, VideoEncoderConfig,
-};
-use paceline_types::{AudioCodec, Content, StreamId};
+use paceline_codec::{EncodeError, VideoEncoder, VideoEncoderConfig};
+use paceline_types::{Content, StreamId};
 
 pub use self::device::devices;
 #[cfg(not(feature = "sound"))]
 pub(crate) use self::device::not_built_in;
+#[cfg(feature = "publish")]
+pub(crate) use self::input::OpenVideo;
 pub use self::input::{AudioInput, Publish, VideoInput};
 pub(crate) use self::input::{Opened, access_unit};
+pub(crate) use self::opus::SoundEncoder;
 pub(crate) use self::pace::Pace;
 #[cfg(feature = "sound")]
 pub(crate) use self::reader::RETRY;
@@ -147,9 +150,4 @@ pub(crate) fn video_encoder(
         .content(content)
         .max_frame_rate(frame_rate.ceil().clamp(1.0, 120.0) as u8);
     paceline_codec::video_encoder(config.picture, encoder)
-}
-
-/// The encoder of a sound, ours or one member's mix.
-pub(crate) fn audio_encoder() -> Result<Box<dyn AudioEncoder>, EncodeError> {
-    paceline_codec::audio_encoder(AudioCodec::Opus, AudioEncoderConfig::default())
 }

@@ -167,6 +167,7 @@ struct Flags {
     in_room: AtomicBool,
     keyframe: AtomicBool,
     lends_picture: AtomicBool,
+    loses_sound: AtomicBool,
     mixes_picture: AtomicBool,
     mixes_sound: AtomicBool,
     mutes_audio: AtomicBool,
@@ -217,6 +218,15 @@ impl Switches {
     /// Says whether who prepares to follow us needs our pictures.
     pub(crate) fn set_lends_picture(&self, on: bool) {
         self.0.lends_picture.store(on, Ordering::Release);
+    }
+
+    /// Whether receivers say that sound of ours is lost on its way.
+    pub(crate) fn loses_sound(&self) -> bool {
+        self.0.loses_sound.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_loses_sound(&self, on: bool) {
+        self.0.loses_sound.store(on, Ordering::Release);
     }
 
     /// Whether what a stream is read from is read for nothing.

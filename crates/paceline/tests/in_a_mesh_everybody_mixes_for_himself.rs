@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use common::{WATCHDOG, builder, join, server, until, until_picture};
-use paceline::types::{NtpTime, StreamId};
+use paceline::types::{Carrier, NtpTime, StreamId};
 use paceline::{Config, Event, Room, RoomBuilder, Topology, VideoInput};
 use paceline_signaling::Server;
 
@@ -74,6 +74,23 @@ async fn each_shows_and_hears_all_and_no_mix_is_on_the_wire() {
         assert_eq!((stats.media.decode_errors, stats.media.encode_errors), (0, 0));
         assert!(stats.media.video_encoded > 0 && stats.media.video_decoded > 0);
     }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_picture_is_noted_when_it_comes_over_rtp_too_and_before_it_is_due() {
+    let server = server().await;
+    let config = || Config::default().carrier(Carrier::Rtp);
+    let _ada = in_mesh(&server, "ada").config(config()).topology(Topology::Mesh).join().await;
+    let ben = in_mesh(&server, "ben").config(config()).topology(Topology::Mesh).join().await;
+    let mut ben = ben.expect("the room is open");
+    until_all_shown(&mut ben, 2, NtpTime::default()).await;
+    let stats = ben.leave().await;
+    assert_eq!(stats.peers.iter().map(|(_, it)| it.carrier).collect::<Vec<_>>(), [Carrier::Rtp]);
+    let steps = [stats.timeline.connected, stats.timeline.first_frame, stats.timeline.due];
+    let [Some(connected), Some(first), Some(due)] = steps else { panic!("{steps:?}") };
+    assert!(connected <= first && first <= due, "{steps:?}");
+    assert_eq!(stats.rtp_refused, 0);
     server.shutdown().await;
 }
 

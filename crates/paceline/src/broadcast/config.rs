@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paceline_session::{MeshConfig, SessionConfig, Topology};
 use paceline_transport::WebRtcConfig;
-use paceline_types::Bitrate;
+use paceline_types::{Bitrate, PeerId};
 
 use crate::config::{Config, ConfigError};
 
@@ -143,8 +143,8 @@ impl BroadcastConfig {
         self.call.session().mesh(mesh)
     }
 
-    pub(super) fn transport(&self) -> WebRtcConfig {
-        self.call.transport()
+    pub(super) fn transport(&self, us: PeerId) -> WebRtcConfig {
+        self.call.transport(us)
     }
 }
 

@@ -18,13 +18,15 @@ use paceline_transport::{WebRtc, WebRtcConfig};
 use tokio::sync::mpsc;
 
 pub use self::config::BroadcastConfig;
+#[cfg(feature = "publish")]
+pub(crate) use self::mailbox::Mailbox;
 pub(crate) use self::patience::Patience;
 pub use self::publisher::{
     Publisher, PublisherBuilder, PublisherEvent, PublisherStats, ViewerStats,
 };
 pub use self::viewer::{Viewer, ViewerBuilder, ViewerEvent};
 use crate::counters::{Counters, JoinTimeline};
-use crate::driver::{Driver, Gathered};
+use crate::driver::{Driver, Gathered, SoundLoss};
 use crate::event::Events;
 use crate::room::{Entered, roster_of};
 use crate::speaker::Speaker;
@@ -101,6 +103,7 @@ fn start<F: Frames, E: Events>(
         patience: Patience::default(),
         held: VecDeque::new(),
         gathered: Gathered::default(),
+        sound_loss: SoundLoss::default(),
         host_changes: 0,
         topology: Topology::Broadcast,
         // A broadcast ends with its host: nobody follows.
@@ -167,7 +170,7 @@ mod tests {
         let host = Capabilities { host: true, ..Capabilities::default() };
         let entered = enter(&url, "ada", host, WATCHDOG).await.expect("the room is empty");
         // Less than the session hands over at a time.
-        let transport = config.transport().max_outstanding(4 << 10);
+        let transport = config.transport(entered.peer).max_outstanding(4 << 10);
         let heard = Heard(Mailbox::new(usize::MAX));
         let name = "ada".to_owned();
         let running = start(entered, transport, name, clock(), &config, Nothing, heard.clone());

@@ -336,7 +336,7 @@ impl PublisherBuilder {
             connected: tokio::sync::watch::Sender::new(0),
         };
         let running =
-            start(entered, config.transport(), name, began, &config, NoFrames, viewers.clone());
+            start(entered, config.transport(peer), name, began, &config, NoFrames, viewers.clone());
         let warnings = EventQueue::new(WARNINGS, Arc::clone(&running.counters));
         let encoder = publish::Publisher::new(Reader {
             config: config.call().clone(),

@@ -182,7 +182,7 @@ impl ViewerBuilder {
         let queue = Mailbox::new(config.queue());
         let inbox = Inbox { queue, step, reading: Arc::default() };
         // What waits there too is not taken by the program.
-        let transport = config.transport().event_queue(TRANSPORT_QUEUE);
+        let transport = config.transport(peer).event_queue(TRANSPORT_QUEUE);
         let ends = (inbox.clone(), inbox.clone());
         let running = start(entered, transport, name, began, &config, ends.0, ends.1);
 

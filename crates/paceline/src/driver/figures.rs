@@ -50,6 +50,14 @@ impl<F: Frames, E: Events> Driver<F, E> {
         }
     }
 
+    /// Has sound be coded as its receivers need it.
+    pub(super) fn note_sound_loss(&mut self, now: Instant) {
+        if self.sound_loss.is_due(now) {
+            let reports = self.session.path_reports();
+            self.switches.set_loses_sound(self.sound_loss.handle_reports(now, &reports));
+        }
+    }
+
     pub(super) fn note_first_picture(&mut self, now: Instant) {
         self.timeline.due.get_or_insert(now - self.began);
     }
@@ -90,6 +98,7 @@ impl<F: Frames, E: Events> Driver<F, E> {
             qualities: self.session.qualities(),
             mesh: self.session.mesh_stats(),
             transport_refused: self.counters.transport_refused.get(),
+            rtp_refused: self.counters.rtp_refused.get(),
             streams: self.session.receive_stats(),
             session: self.session.stats(),
             ladder: self.counters.ladder(),

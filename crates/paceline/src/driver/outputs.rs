@@ -5,7 +5,7 @@ use std::time::Instant;
 use paceline_playout::terminal::sanitize;
 use paceline_session::{AbortReason, Event as SessionEvent, Input, Output, StageOrder};
 use paceline_transport::{SendError, Transport};
-use paceline_types::{ConnectionEvent, ConnectionOp, PeerId, StreamId, StreamKey};
+use paceline_types::{ConnectionEvent, ConnectionOp, PacketKind, PeerId, StreamId, StreamKey};
 use tracing::{debug, warn};
 
 use super::Driver;
@@ -20,6 +20,11 @@ impl<F: Frames, E: Events> Driver<F, E> {
                     Ok(()) => {}
                     // He has just closed: what was on its way is lost with the connection.
                     Err(error @ SendError::NotOpen) => debug!(%peer, %error, "nobody is there"),
+                    // As if the network had lost it.
+                    Err(error) if kind != PacketKind::Message => {
+                        debug!(%peer, %error, ?kind, "a packet was not taken");
+                        self.counters.rtp_refused.add(1);
+                    }
                     Err(error) => self.handle_refused(now, peer, error),
                 }
             }

@@ -1,8 +1,9 @@
 //! Devices: listed, opened, and opened anew when they are back.
 
 use paceline_capture::{AudioSource, CaptureError, VideoSource};
-use paceline_types::{Device, DeviceKind};
+use paceline_types::{Content, Device, DeviceKind};
 
+use super::content::seen_as;
 use crate::error::PublishError;
 
 /// Lists what can be opened by its id, the default first: of cameras
@@ -50,10 +51,16 @@ pub(crate) fn not_built_in(kind: DeviceKind) -> CaptureError {
 pub(crate) struct Eye {
     pub(crate) kind: DeviceKind,
     pub(crate) id: Option<String>,
+    /// What it is to be encoded as, if that is not what it says.
+    pub(crate) content: Option<Content>,
 }
 
 impl Eye {
     pub(crate) fn open(&self) -> Result<Box<dyn VideoSource>, CaptureError> {
+        self.look().map(|source| seen_as(source, self.content))
+    }
+
+    fn look(&self) -> Result<Box<dyn VideoSource>, CaptureError> {
         match (self.kind, self.id.as_deref()) {
             #[cfg(all(feature = "camera", target_os = "linux"))]
             (DeviceKind::Camera, id) => {

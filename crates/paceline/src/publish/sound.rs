@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paceline_capture::{AudioSource, CaptureError, clapper};
-use paceline_codec::{AudioEncoder, EncodeError};
+use paceline_codec::EncodeError;
 use paceline_types::{AudioFrame, DeviceKind, EncodedFrame, Frequency, MediaTime, StreamId};
 
-use super::audio_encoder;
+use super::SoundEncoder;
 use super::device::Ear;
 use super::pace::Pace;
 use super::reader::Reader;
@@ -39,15 +39,16 @@ impl SoundThread {
     }
 
     pub(super) fn run(mut self, mut source: Box<dyn AudioSource>, stop: &AtomicBool) {
-        let mut encoder = match audio_encoder() {
+        let Reader { config, switches, .. } = &self.reader;
+        let mut encoder = match SoundEncoder::new(config.carrier, switches.clone()) {
             Ok(encoder) => encoder,
             Err(error) => return self.reader.give_up(stop, StreamId::AUDIO, &error.to_string()),
         };
         loop {
             let end = if source.is_live() {
-                self.listen(source.as_mut(), encoder.as_mut(), stop)
+                self.listen(source.as_mut(), &mut encoder, stop)
             } else {
-                self.play(source.as_mut(), encoder.as_mut(), stop)
+                self.play(source.as_mut(), &mut encoder, stop)
             };
             let reason = match (end, &self.device) {
                 (End::Stopped, _) => return,
@@ -72,7 +73,7 @@ impl SoundThread {
     fn play(
         &mut self,
         source: &mut dyn AudioSource,
-        encoder: &mut dyn AudioEncoder,
+        encoder: &mut SoundEncoder,
         stop: &AtomicBool,
     ) -> End {
         let start = clock();
@@ -107,7 +108,7 @@ impl SoundThread {
     fn listen(
         &mut self,
         source: &mut dyn AudioSource,
-        encoder: &mut dyn AudioEncoder,
+        encoder: &mut SoundEncoder,
         stop: &AtomicBool,
     ) -> End {
         source.wake(std::thread::current());
@@ -146,7 +147,7 @@ impl SoundThread {
 
     fn publish(
         &mut self,
-        encoder: &mut dyn AudioEncoder,
+        encoder: &mut SoundEncoder,
         mut frame: AudioFrame,
     ) -> Result<(), EncodeError> {
         let lead = *self.lead.get_or_insert_with(|| self.numbering.lead(frame.time));

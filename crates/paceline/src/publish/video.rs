@@ -168,7 +168,7 @@ impl VideoThread {
             }
             // One picture that the encoder fails on is one picture lost.
             Err(error @ EncodeError::Native { .. }) if self.failures < MAX_FAILURES => {
-                counters.encode_errors.add(1);
+                counters.note_failed_picture();
                 if self.failures == 0 {
                     let text = format!("a picture of ours was lost: {error}");
                     self.reader.events.push(Event::Warning(text));

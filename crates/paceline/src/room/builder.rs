@@ -13,7 +13,7 @@ use super::{Entered, Room, enter, roster_of, wall_clock};
 use crate::broadcast::Patience;
 use crate::config::{Config, ConfigError};
 use crate::counters::{Counters, JoinTimeline};
-use crate::driver::{Driver, Gathered, clock};
+use crate::driver::{Driver, Gathered, SoundLoss, clock};
 use crate::error::JoinError;
 use crate::event::EventQueue;
 use crate::outlet::Outlet;
@@ -107,6 +107,11 @@ impl RoomBuilder {
     ///
     /// [`JoinError`], whose text is one line for a person.
     pub async fn join(self) -> Result<Room, JoinError> {
+        self.join_counted(Arc::default()).await
+    }
+
+    /// As [`join`](Self::join), for whoever has counted before it and goes on after it.
+    pub(crate) async fn join_counted(self, counters: Arc<Counters>) -> Result<Room, JoinError> {
         let Self { url, name, publish, host, topology, mut config } = self;
         let began = clock();
         config.topology = topology.unwrap_or(config.topology);
@@ -133,7 +138,6 @@ impl RoomBuilder {
         timeline.joined = Some(clock() - began);
 
         let wall = wall_clock();
-        let counters = Arc::new(Counters::default());
         let events = EventQueue::new(config.event_queue, Arc::clone(&counters));
         let switches = Switches::default();
         let outlet = Outlet::new(events.clone(), Arc::clone(&counters));
@@ -158,7 +162,7 @@ impl RoomBuilder {
 
         let driver = Driver {
             session: Session::new(peer, config.session()),
-            transport: WebRtc::new(config.transport()),
+            transport: WebRtc::new(config.transport(peer)),
             client,
             connection: Some(connection),
             inputs,
@@ -174,6 +178,7 @@ impl RoomBuilder {
             patience: Patience::default(),
             held: VecDeque::new(),
             gathered: Gathered::default(),
+            sound_loss: SoundLoss::default(),
             host_changes: 0,
             topology,
             handover_timeout: config.handover_timeout,

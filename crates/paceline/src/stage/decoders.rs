@@ -32,7 +32,8 @@ pub(super) struct Decoders {
 struct Pictures {
     decoder: AnyVideoDecoder,
     coding: Option<Coding>,
-    asked: Option<Instant>,
+    /// When a keyframe was asked for last, and whether because of one.
+    asked: Option<(Instant, bool)>,
 }
 
 #[derive(Debug)]
@@ -123,15 +124,19 @@ impl Decoders {
             Err(error) => {
                 self.counters.decode_errors.add(1);
                 debug!(?key, %error, "a picture cannot be decoded");
-                Err(stream.asked.is_none_or(|at| now - at > super::KEYFRAME_RETRY))
+                // What was asked before may have been answered by just this one.
+                let is_key = frame.coding.is_key();
+                Err(stream.asked.is_none_or(|(at, of_key)| {
+                    now - at > super::KEYFRAME_RETRY || is_key && !of_key
+                }))
             }
         }
     }
 
-    /// A keyframe was asked for.
+    /// A keyframe was asked for, because of what came last.
     pub(super) fn note_asked(&mut self, now: Instant, key: StreamKey) {
         if let Some(stream) = self.video.get_mut(&key) {
-            stream.asked = Some(now);
+            stream.asked = Some((now, stream.coding.is_some_and(|coding| coding.is_key())));
         }
     }
 

@@ -5,19 +5,20 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
-use paceline_codec::{AudioEncoder, EncodeError, EncodedSound, VideoEncoder};
+use paceline_codec::{EncodeError, EncodedSound, VideoEncoder};
 use paceline_framing::Numbering;
 use paceline_playout::{Kind, Stage};
 use paceline_session::MixerState;
 use paceline_types::{
-    AudioFrame, Bitrate, Content, EncodedFrame, EncoderTarget, MediaTime, SenderId, SeqNo,
+    AudioFrame, Bitrate, Carrier, Content, EncodedFrame, EncoderTarget, MediaTime, SenderId, SeqNo,
     StreamId, StreamKey, VideoFrame,
 };
 use tracing::debug;
 
 use crate::Config;
 use crate::counters::Counters;
-use crate::publish::{audio_encoder, video_encoder};
+use crate::publish::{SoundEncoder, video_encoder};
+use crate::wire::Switches;
 
 /// What there is only while we mix: as the host for all, as his standby in the dark, in a
 /// mesh for ourselves.
@@ -54,10 +55,12 @@ pub(super) struct Sending {
     /// The number of the next picture; `None` until one of ours goes out.
     seq: Option<SeqNo>,
     /// The encoder of what each member hears who is in the mix himself.
-    mixes: BTreeMap<SenderId, Box<dyn AudioEncoder>>,
+    mixes: BTreeMap<SenderId, SoundEncoder>,
     /// The encoder of what all the others hear.
     shared: Option<Shared>,
     made: Made,
+    carrier: Carrier,
+    switches: Switches,
     bitrate: Bitrate,
     /// Pictures that may still cost more.
     lavish: u32,
@@ -72,13 +75,19 @@ struct Made {
 }
 
 impl Sending {
-    pub(super) fn new(config: &Config, counters: Arc<Counters>) -> Result<Self, EncodeError> {
+    pub(super) fn new(
+        config: &Config,
+        counters: Arc<Counters>,
+        switches: Switches,
+    ) -> Result<Self, EncodeError> {
         Ok(Self {
             video: mix_encoder(config)?,
             seq: None,
             mixes: BTreeMap::new(),
             shared: None,
             made: Made::default(),
+            carrier: config.carrier,
+            switches,
             bitrate: config.video_bitrate,
             lavish: 0,
             counters,
@@ -198,9 +207,12 @@ impl Sending {
         } else {
             let encoder = match self.mixes.entry(for_peer) {
                 Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(audio_encoder().ok()?),
+                Entry::Vacant(entry) => {
+                    let switches = self.switches.clone();
+                    entry.insert(SoundEncoder::new(self.carrier, switches).ok()?)
+                }
             };
-            encode(encoder.as_mut(), sound, &self.counters)
+            encode(encoder, sound, &self.counters)
         }?;
         Some(EncodedFrame {
             stream: StreamId::MIX_AUDIO,
@@ -221,9 +233,9 @@ impl Sending {
             before => {
                 let mut encoder = match before {
                     Some(Shared { encoder, .. }) => encoder,
-                    None => audio_encoder().ok()?,
+                    None => SoundEncoder::new(self.carrier, self.switches.clone()).ok()?,
                 };
-                let made = encode(encoder.as_mut(), sound, &self.counters);
+                let made = encode(&mut encoder, sound, &self.counters);
                 Shared { encoder, seq, made }
             }
         };
@@ -236,13 +248,13 @@ impl Sending {
 /// One encoder for many, and what it made last.
 #[derive(Debug)]
 struct Shared {
-    encoder: Box<dyn AudioEncoder>,
+    encoder: SoundEncoder,
     seq: SeqNo,
     made: Option<EncodedSound>,
 }
 
 fn encode(
-    encoder: &mut dyn AudioEncoder,
+    encoder: &mut SoundEncoder,
     sound: &AudioFrame,
     counters: &Counters,
 ) -> Option<EncodedSound> {

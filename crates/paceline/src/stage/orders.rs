@@ -133,7 +133,8 @@ impl StageLoop {
         if self.mixing.is_some() {
             return;
         }
-        let mut sending = match Sending::new(&self.here.config, Arc::clone(&self.here.counters)) {
+        let (counters, switches) = (Arc::clone(&self.here.counters), self.here.switches.clone());
+        let mut sending = match Sending::new(&self.here.config, counters, switches) {
             Ok(sending) => sending,
             Err(error) => {
                 // Not to be tried, and told, with each frame.

@@ -177,4 +177,17 @@ fn a_picture_that_cannot_be_decoded_asks_for_a_keyframe_and_not_all_the_time() {
     assert_eq!(decoders.picture(now + Duration::from_millis(400), key, &frame), Err(false));
     assert_eq!(decoders.picture(now + Duration::from_millis(600), key, &frame), Err(true));
     assert_eq!(decoders.counters.media().decode_errors, 3);
+    // One that is no keyframe, and then the keyframe that was to be the answer.
+    let Coding::Video { codec, discardable, width, height, .. } = frame.coding else {
+        panic!("it is coded");
+    };
+    let coding = Coding::Video { codec, key: false, discardable, width, height };
+    let other = EncodedFrame { coding, ..frame.clone() };
+    let now = now + Duration::from_secs(9);
+    assert_eq!(decoders.picture(now, key, &other), Err(true));
+    decoders.note_asked(now, key);
+    assert_eq!(decoders.picture(now, key, &other), Err(false));
+    assert_eq!(decoders.picture(now, key, &frame), Err(true));
+    decoders.note_asked(now, key);
+    assert_eq!(decoders.picture(now, key, &frame), Err(false));
 }

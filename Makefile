@@ -27,9 +27,10 @@ COMPARISONS := drift fanout resample share sync timing
 
 # What tests/interop talks with, and what examples/tests draws on and speaks into.
 # GStreamer's plugins are no commands: each of these is known by an element of it.
-PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 pulseaudio \
-	pulseaudio-utils tmux xvfb
+PEERS := chromium ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 nodejs npm \
+	pulseaudio pulseaudio-utils tmux xvfb
+SHOWS_chromium := command -v chromium
 SHOWS_ffmpeg := command -v ffmpeg
 SHOWS_gstreamer1.0-tools := command -v gst-launch-1.0
 SHOWS_gstreamer1.0-plugins-base := gst-inspect-1.0 --exists oggdemux
@@ -38,15 +39,30 @@ SHOWS_gstreamer1.0-plugins-bad := gst-inspect-1.0 --exists h264parse
 SHOWS_gstreamer1.0-plugins-ugly := gst-inspect-1.0 --exists x264enc
 SHOWS_gstreamer1.0-libav := gst-inspect-1.0 --exists avdec_h264
 SHOWS_iproute2 := command -v ip
+SHOWS_nodejs := command -v node
+SHOWS_npm := command -v npm
 SHOWS_pulseaudio := command -v pulseaudio
 SHOWS_pulseaudio-utils := command -v pactl
 SHOWS_tmux := command -v tmux
 SHOWS_xvfb := command -v Xvfb
+# What the worker of mediasoup is built with, and runs with.
+BUILDERS := flatbuffers-compiler g++ libabsl-dev libflatbuffers-dev libsrtp2-dev libssl-dev \
+	libuv1-dev perl pkg-config python3-venv
+SHOWS_flatbuffers-compiler := command -v flatc
+SHOWS_g++ := command -v g++
+SHOWS_libabsl-dev := pkg-config --exists absl_strings
+SHOWS_libflatbuffers-dev := pkg-config --exists flatbuffers
+SHOWS_libsrtp2-dev := pkg-config --exists libsrtp2
+SHOWS_libssl-dev := pkg-config --exists openssl
+SHOWS_libuv1-dev := pkg-config --exists libuv
+SHOWS_perl := command -v perl
+SHOWS_python3-venv := python3 -c "import ensurepip, venv"
 # Looked for only when asked: it takes a second.
-MISSING_PEERS = $(foreach peer,$(PEERS),$(call is_missing,$(peer)))
+MISSING_PEERS = $(foreach peer,$(PEERS) $(BUILDERS),$(call is_missing,$(peer)))
 
-.PHONY: broadcast call test check sim bench bench-drift bench-fanout bench-resample bench-share \
-	bench-sync bench-timing fuzz interop deps feature-deps interop-deps
+.PHONY: broadcast call test check sim bench bench-drift bench-fanout bench-path bench-resample \
+	bench-sfu bench-share bench-sync bench-timing fuzz interop interop-mediasoup deps feature-deps \
+	interop-deps interop-packages interop-cache
 
 call: deps
 	@$(CARGO) run --release --quiet -p paceline-examples --bin call -- $(ARGS)
@@ -67,6 +83,17 @@ bench: deps
 bench-drift bench-fanout bench-resample bench-share bench-sync: bench-%: deps
 	@CARGO_TARGET_DIR=target/peers $(CARGO) run --release --quiet \
 		--manifest-path benches/peers/$*/Cargo.toml -- $(ARGS)
+
+# A call over a path that becomes narrow, or is shared with a download, by either carrier:
+# as root, for it makes network namespaces.
+bench-path: deps
+	@PACELINE_INTEROP=required PACELINE_CARRIERS=rtp,channel $(CARGO) test --release --quiet \
+		-p paceline-examples --test narrow_path -- --nocapture
+
+# A desktop of 1080p to a real mediasoup: what it costs, and how soon it is seen.
+# SCENES=typing,scroll for some of them, OPTIONS='--content camera' for screen-share.
+bench-sfu: deps feature-deps interop-deps
+	@PACELINE_INTEROP=required $(CARGO) bench --quiet -p paceline-examples --bench share_with_sfu
 
 # NetEQ is built from Debian's library of libwebrtc.
 bench-timing: deps
@@ -94,13 +121,19 @@ interop: deps feature-deps interop-deps
 	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test lan --test share --test terminal -- --nocapture
 	PACELINE_INTEROP=required $(CARGO) test -p paceline-capture -p paceline-codec -p paceline-playout --all-features
 
+# Of those only a real mediasoup, and browsers in its rooms.
+interop-mediasoup: deps feature-deps interop-deps
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-tests --test mediasoup --test mediasoup_broadcaster --test mediasoup_codecs \
+		--test mediasoup_dialect --test mediasoup_publish -- --nocapture $(ARGS)
+	PACELINE_INTEROP=required $(CARGO) test -p paceline-examples --test share_with_sfu -- --nocapture $(ARGS)
+
 check: deps feature-deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
 	@# A crate alone, without features: unification in the workspace hides what is
 	@# missing.
-	@for crate in types framing jitter drift mesh migration session capture codec playout signaling transport; do \
+	@for crate in types framing jitter drift mesh migration session capture codec playout publish signaling transport; do \
 		echo "$(CARGO) check -p paceline-$$crate --no-default-features"; \
 		$(CARGO) check --quiet -p paceline-$$crate --no-default-features || exit 1; \
 	done
@@ -110,8 +143,9 @@ check: deps feature-deps
 		CARGO_TARGET_DIR=target/peers $(CARGO) clippy --quiet --all-targets \
 			--manifest-path benches/peers/$$peer/Cargo.toml -- -D warnings || exit 1; \
 	done
+	@# It looks at the crates of every platform, of which a build fetches its own.
 	@if command -v cargo-deny >/dev/null; then \
-		$(CARGO) deny --offline check bans licenses sources; \
+		$(CARGO) fetch --quiet && $(CARGO) deny --offline check bans licenses sources; \
 	else \
 		echo "cargo-deny is not installed: licences and sources are not checked"; \
 	fi
@@ -139,5 +173,12 @@ feature-deps:
 	$(call install,$(MISSING_FEATURES))
 
 # Only `interop` and CI ask for these, as they are a lot to install.
-interop-deps:
+interop-deps: interop-packages interop-cache
+
+interop-packages:
 	$(call install,$(MISSING_PEERS))
+
+# Outside the tree, in PACELINE_CACHE: 8 minutes of one core where it is empty, and nothing
+# where it is not. (PACELINE_CACHE is ~/.cache/paceline unless it is set.)
+interop-cache: interop-packages
+	@tests/interop/mediasoup/install

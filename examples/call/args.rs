@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 use paceline::Topology;
 use paceline::playout::terminal::Colours;
-use paceline::types::PictureFormat;
+use paceline::types::{Bitrate, Carrier, PictureFormat};
 
 use crate::sources::{Audio, Speaker, Video};
 use crate::{orders, shape};
@@ -35,6 +36,11 @@ pub(crate) struct Args {
     pub(crate) mode: Mode,
     pub(crate) participants: usize,
     pub(crate) topology: Topology,
+    pub(crate) carrier: Carrier,
+    /// Of one picture at most; `None`: what suits the shape.
+    pub(crate) bitrate: Option<Bitrate>,
+    /// Where each picture's latency is written.
+    pub(crate) trace: Option<PathBuf>,
     /// Who joins before the others, so that he is elected; from 1. `None`: all join at once,
     /// and the room elects whom it likes.
     pub(crate) host: Option<usize>,
@@ -103,6 +109,9 @@ impl Args {
             mode: Mode::All,
             participants: 3,
             topology: Topology::Star,
+            carrier: Carrier::default(),
+            bitrate: None,
+            trace: None,
             host: None,
             hand_over_at: Vec::new(),
             kill_host_at: Vec::new(),
@@ -140,6 +149,12 @@ impl Args {
                     participants = Some(parser.value()?);
                 }
                 Long("topology") => this.topology = shape::topology(&text(parser.value()?)?)?,
+                Long("carrier") => this.carrier = shape::carrier(&text(parser.value()?)?)?,
+                Long("bitrate") => {
+                    let kbps = number("--bitrate", &parser.value()?, 64, 20_000)?;
+                    this.bitrate = Some(Bitrate::from_kbps(kbps as u64));
+                }
+                Long("trace") => this.trace = Some(parser.value()?.into()),
                 Long("host") => host = Some(number("--host", &parser.value()?, 1, 10)?),
                 Long("handover-at") => {
                     let times = text(parser.value()?)?;
@@ -223,6 +238,24 @@ impl Args {
                 words[0]
             )));
         }
+        if this.trace.is_some() && !this.json {
+            return Err(UsageError(
+                "--trace reads marks that only --json puts in: add --json".into(),
+            ));
+        }
+        if this.trace.is_some()
+            && matches!(this.mode, Mode::MeasureJoins(_) | Mode::MeasureFailover)
+        {
+            return Err(UsageError(format!(
+                "--trace is of one call, and {} keeps several: leave it out",
+                words[0]
+            )));
+        }
+        if this.processes && this.trace.is_some() {
+            return Err(UsageError(
+                "--trace writes what this process sees: leave --processes out".into(),
+            ));
+        }
         shape::settle(&mut this, participants.as_ref(), host)?;
         orders::settle(&this)?;
         for (name, value) in [("--host", this.host), ("--view", this.view)] {
@@ -244,6 +277,10 @@ impl Args {
         add("--child", &(index + 1).to_string());
         add("--participants", &self.participants.to_string());
         add("--topology", &shape::topology_word(self.topology));
+        add("--carrier", &shape::carrier_word(self.carrier));
+        if let Some(bitrate) = self.bitrate {
+            add("--bitrate", &(bitrate.bps() / 1_000).to_string());
+        }
         if let Some(host) = self.host {
             add("--host", &host.to_string());
         }
@@ -329,7 +366,7 @@ fn colours_word(colours: Colours) -> &'static str {
 }
 
 /// What `--picture` takes for it.
-fn picture_word(format: PictureFormat) -> &'static str {
+pub(crate) fn picture_word(format: PictureFormat) -> &'static str {
     match format {
         PictureFormat::Cells => "cells",
         PictureFormat::Rgb => "rgb",
@@ -358,6 +395,12 @@ usage: call [options]            a signalling server and everybody, in this proc
                      people on, and with host and join, the pictures of a mesh
                      are at most 320 x 180 at 15 a second: with them ten take
                      1.5 cores
+  --carrier CARRIER  channel: media go over the data channel, where nothing is lost and
+                     some is late; rtp: as SRTP tracks, where what is late is not waited
+                     for, and where sound is lost it is coded as speech that survives
+                     that (channel). All in a call have to choose the same
+  --bitrate KBPS     of one picture at most, 64 to 20000 (1200; 225 where many send to
+                     many); what a path does not take is not sent
   --processes        a process for each participant, started and watched over
   --host N           who joins first, and so is at the front: hosts and mixes (all
                      join at once and elect one); not in a mesh
@@ -385,6 +428,7 @@ usage: call [options]            a signalling server and everybody, in this proc
   --duration SECONDS leave after this long (20 with --json or without a
                      terminal, else when you press q)
   --json             one line of figures at the end, read from marks in the media
+  --trace FILE       with --json: how late each picture was, as CSV
   --ascii            characters instead of colours
   --colour COLOURS   auto, 24bit, 256, 16 or none (auto: as TERM, COLORTERM and
                      NO_COLOR say)

@@ -1,8 +1,11 @@
 //! The call itself: who takes part, when it ends, what is told of it.
 
 use std::error::Error;
+use std::fmt::Write as _;
+use std::fs::File;
 use std::future::pending;
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ use crate::child::{self, Command};
 use crate::keys::Key;
 use crate::lan;
 use crate::orders::{Order, Orders};
+use crate::participant::Outcome;
 use crate::qr;
 use crate::report::Report;
 use crate::seats::Seats;
@@ -27,6 +31,7 @@ pub(crate) type Failure = Box<dyn Error>;
 
 /// Runs a call from the first connection to the summary.
 pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
+    let trace_to = args.trace.as_deref().map(Trace::create).transpose()?;
     let interactive = !args.json
         && match args.child {
             Some(index) => index == args.viewer() && std::io::stdout().is_terminal(),
@@ -89,10 +94,48 @@ pub(crate) async fn run(mut args: Args) -> Result<(), Failure> {
     } else {
         say(&report.text());
     }
+    // After what everybody waits for, and before what went wrong is told.
+    let traced = trace_to.map_or(Ok(()), |to| to.write(&outcomes));
+    if let Err(error) = traced {
+        match &failure {
+            Some(_) => eprintln!("call: {error}"),
+            None => return Err(error),
+        }
+    }
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(()),
     }
+}
+
+/// Where it is told how late each picture was that anybody here saw of another.
+struct Trace<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Trace<'a> {
+    /// Makes the file before there is a call whose figures could be lost with it.
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| unwritten(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, outcomes: &[Outcome]) -> Result<(), Failure> {
+        let mut lines = String::from("at_us,who,of,latency_ms\n");
+        for outcome in outcomes {
+            for (at, of, ms) in outcome.figures.iter().flat_map(|figures| &figures.pictures) {
+                let word = |name: &str| name.replace([',', '\n', '\r'], " ");
+                let _ = writeln!(lines, "{at},{},{},{ms:.1}", word(&outcome.name), word(of));
+            }
+        }
+        let written = self.file.write_all(lines.as_bytes());
+        written.map_err(|error| unwritten(self.path, &error))
+    }
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    format!("{} cannot be written: {error}", path.display()).into()
 }
 
 /// Says the result. Whoever closed our output does not want it.

@@ -1,6 +1,7 @@
 //! Latency and lip sync, read from the marks in what arrives.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use paceline::capture::clapper::{self, ToneReader};
 use paceline::types::{MixInfo, NtpTime, Rect, SenderId};
@@ -56,6 +57,9 @@ pub(crate) struct Figures {
     pub(crate) skew: Vec<f64>,
     /// What was seen and heard of each who was ever asked for.
     pub(crate) marks: Vec<(String, Marks)>,
+    /// Each picture that was seen: when, in microseconds since 1970, of whom, and how many
+    /// milliseconds late.
+    pub(crate) pictures: Vec<(i64, String, f64)>,
 }
 
 impl Measure {
@@ -131,7 +135,20 @@ impl Measure {
             latency: latency.collect(),
             skew: self.sounds.iter().filter_map(|sound| self.skew(sound)).collect(),
             marks: others.iter().map(|(&id, name)| (name.clone(), self.marks_of(id))).collect(),
+            pictures: self.pictures_of(others),
         }
+    }
+
+    fn pictures_of(&self, others: &BTreeMap<SenderId, String>) -> Vec<(i64, String, f64)> {
+        let unix = NtpTime::from_unix(Duration::ZERO);
+        let mut all = Vec::new();
+        for (sender, pictures) in &self.pictures {
+            let Some(name) = others.get(sender) else { continue };
+            let seen = pictures.seen.iter();
+            all.extend(seen.map(|&(at, ms)| (at.micros_since(unix), name.clone(), ms)));
+        }
+        all.sort_by_key(|&(at, ..)| at);
+        all
     }
 
     fn marks_of(&self, sender: SenderId) -> Marks {

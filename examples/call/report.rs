@@ -5,6 +5,7 @@ pub(crate) mod changes;
 use std::time::Duration;
 
 use paceline::playout::terminal::sanitize;
+use paceline::types::Carrier;
 use serde_json::{Value, json};
 
 pub(crate) use self::changes::HostChanges;
@@ -20,6 +21,7 @@ use crate::{sources, system};
 pub(crate) struct Report {
     pub(crate) wall: Duration,
     topology: &'static str,
+    carrier: &'static str,
     host: Option<String>,
     /// How many were in the call, those of other processes included.
     participants: usize,
@@ -45,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) changes: HostChanges,
     /// Pictures and sounds of a host of before, after one of his successor.
     pub(crate) stale: u64,
+    /// Packets that the transport did not take.
+    rtp_refused: u64,
     cpu_seconds: Option<f64>,
     peak_rss_bytes: Option<u64>,
     pub(crate) errors: Vec<String>,
@@ -72,6 +76,7 @@ impl Report {
             add(&mut this.media, &outcome.stats.media);
             this.displayed += outcome.displayed;
             this.stale += outcome.stats.stale_epoch_rendered;
+            this.rtp_refused += outcome.stats.rtp_refused;
             this.sources.push(sources::report(&outcome.name, &outcome.stats));
             let watched = outcome.watched.as_secs_f64();
             if watched > 0.0 {
@@ -110,6 +115,10 @@ impl Report {
     pub(crate) fn of_this_process(args: &Args) -> Self {
         Self {
             topology: topology_word(args.topology),
+            carrier: match args.carrier {
+                Carrier::Rtp => "rtp",
+                _ => "data-channel",
+            },
             cpu_seconds: system::cpu_seconds(),
             peak_rss_bytes: system::peak_rss_bytes(),
             ..Self::default()
@@ -142,6 +151,7 @@ impl Report {
             "skew": some_of(&self.skew),
             "measured": self.measured,
             "stale": self.stale,
+            "rtp_refused": self.rtp_refused,
             "changes": changes::raw(&self.changes.all()),
             "cpu_seconds": self.cpu_seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
@@ -183,6 +193,7 @@ impl Report {
         self.latency.extend(figures("latency"));
         self.skew.extend(figures("skew"));
         self.stale += count(&raw["stale"]);
+        self.rtp_refused += count(&raw["rtp_refused"]);
         self.changes.merge(&changes::of_raw(&raw["changes"]));
         self.measured |= raw["measured"] == true;
         // A sum of which a part is not known is not known.
@@ -209,7 +220,7 @@ impl Report {
             "participants": self.participants,
             "topology": self.topology,
             "host": self.host,
-            "carrier": "data-channel",
+            "carrier": self.carrier,
             "connections": self.connect.len(),
             "all_connected_ms": self.all_connected().map(round),
             "connect_ms": {
@@ -232,6 +243,7 @@ impl Report {
             "av_skew_ms": both(&mut self.skew, no_marks),
             "host_changes": self.changes.json(),
             "stale_epoch_rendered": self.stale,
+            "rtp_refused": self.rtp_refused,
             "cpu_seconds": self.cpu_seconds.map(|cpu| (cpu * 100.0).round() / 100.0),
             "wall_seconds": round(self.wall.as_secs_f64()),
             "peak_rss_bytes": self.peak_rss_bytes,
@@ -284,6 +296,12 @@ impl Report {
             lines.push(format!(
                 "  stale       {} pictures and sounds of a host of before",
                 self.stale
+            ));
+        }
+        if self.rtp_refused > 0 {
+            lines.push(format!(
+                "  refused     {} packets of media by our own end",
+                self.rtp_refused
             ));
         }
         let cost = self.cpu_seconds.zip(self.peak_rss_bytes);

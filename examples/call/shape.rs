@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
-use paceline::types::{Bitrate, PictureFormat};
+use paceline::types::{Bitrate, Carrier, PictureFormat};
 use paceline::{Config, Topology};
 
-use crate::args::{Args, Mode, UsageError, number};
+use crate::args::{Args, Mode, UsageError, number, picture_word};
 
 /// What `--topology` says.
 pub(crate) fn topology(value: &str) -> Result<Topology, UsageError> {
@@ -20,6 +20,20 @@ pub(crate) fn topology(value: &str) -> Result<Topology, UsageError> {
 /// What `--topology` takes for it.
 pub(crate) fn topology_word(topology: Topology) -> &'static str {
     if topology == Topology::Mesh { "mesh" } else { "star" }
+}
+
+/// What `--carrier` says.
+pub(crate) fn carrier(value: &str) -> Result<Carrier, UsageError> {
+    match value {
+        "channel" => Ok(Carrier::Channel),
+        "rtp" => Ok(Carrier::Rtp),
+        _ => Err(UsageError(format!("--carrier {value}: it is channel or rtp"))),
+    }
+}
+
+/// What `--carrier` takes for it.
+pub(crate) fn carrier_word(carrier: Carrier) -> &'static str {
+    if carrier == Carrier::Rtp { "rtp" } else { "channel" }
 }
 
 /// How many people may be in a call of this shape.
@@ -49,6 +63,12 @@ pub(crate) fn settle(
             };
             UsageError(format!("{text}{why}"))
         })?;
+    }
+    if args.carrier == Carrier::Rtp && args.picture != PictureFormat::H264 {
+        return Err(UsageError(format!(
+            "--carrier rtp takes h264 pictures: leave --picture {} out",
+            picture_word(args.picture)
+        )));
     }
     if let Some(host) = host.filter(|_| mesh) {
         return Err(UsageError(format!(
@@ -81,23 +101,28 @@ impl Args {
     /// What joins this call: `call join`, and what has to follow for the same shape.
     pub(crate) fn join_line(&self, url: &str) -> String {
         let shape = if self.is_mesh() { "--topology mesh " } else { "" };
-        format!("call join {shape}{url}")
+        let carrier = if self.carrier == Carrier::Rtp { "--carrier rtp " } else { "" };
+        format!("call join {shape}{carrier}{url}")
     }
 
     /// The bounds of each participant's room.
     pub(crate) fn config(&self) -> Config {
         let config = Config::default()
             .topology(self.topology)
+            .carrier(self.carrier)
             .picture(self.picture)
             .clapper(self.json)
             .bind(self.bind);
+        let config = match self.bitrate {
+            Some(bitrate) => config.video_bitrate(bitrate),
+            None if self.is_crowded() => config.video_bitrate(Bitrate::from_kbps(CROWDED_KBPS)),
+            None => config,
+        };
         if !self.is_crowded() {
             return config;
         }
         let (width, height, frame_rate) = CROWDED_PICTURE;
-        let config = config
-            .max_own_picture(width, height, frame_rate)
-            .video_bitrate(Bitrate::from_kbps(CROWDED_KBPS));
+        let config = config.max_own_picture(width, height, frame_rate);
         match self.picture {
             PictureFormat::H264 => config.mix(640, 360, frame_rate),
             _ => config,
@@ -165,11 +190,29 @@ mod tests {
 
     #[test]
     fn a_child_is_told_the_shape_and_how_many_they_are() {
-        let args = parse("--topology mesh --participants 6 --json").expect("it is right");
+        let line = "--topology mesh --participants 6 --carrier rtp --bitrate 300 --json";
+        let args = parse(line).expect("it is right");
         let line = args.child(3, "ws://127.0.0.1:1/call");
         let child = parse_words(line.into_iter()).expect("a child understands its parent");
         assert!(child.is_mesh() && child.is_crowded() && child.child == Some(3));
         assert_eq!((child.participants, child.host), (6, None));
+        assert_eq!((child.carrier, child.bitrate), (Carrier::Rtp, Some(Bitrate::from_kbps(300))));
+    }
+
+    #[test]
+    fn who_is_told_how_to_join_goes_by_the_same_carrier() {
+        let args = parse("host --carrier rtp").expect("it is right");
+        assert_eq!(args.join_line("ws://a/b"), "call join --carrier rtp ws://a/b");
+        for (line, words) in [
+            ("--carrier pigeon", "it is channel or rtp"),
+            ("--carrier rtp --picture cells", "leave --picture cells out"),
+            ("--bitrate 63", "from 64 to 20000"),
+            ("--trace a.csv", "add --json"),
+            ("--json --processes --trace a.csv", "leave --processes out"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.contains(words), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn three_people_meet_and_the_figures_come_from_their_media() {
     assert_eq!(report["host"], "Ada");
     assert_eq!(report["carrier"], "data-channel");
     assert_eq!(report["errors"], serde_json::json!([]));
+    assert_eq!(report["rtp_refused"], 0);
     let video = &report["video"];
     assert!(video["received"].as_u64() > Some(100), "{report}");
     assert_eq!(video["decoded"], video["received"]);
@@ -124,6 +125,9 @@ fn a_wrong_command_line_is_exit_2_and_one_line_that_says_so() {
         (&["join", "nowhere"], "ws://HOST:PORT/ROOM"),
         (&["dance"], "dance"),
         (&["--loud"], "--loud"),
+        (&["--trace", "late.csv"], "add --json"),
+        (&["measure-joins", "--json", "--trace", "late.csv"], "leave it out"),
+        (&["measure-failover", "--json", "--trace", "late.csv"], "leave it out"),
     ] {
         let output = finish(call(args).spawn().expect("it starts"));
         let text = String::from_utf8_lossy(&output.stderr);
@@ -139,6 +143,8 @@ fn a_call_that_fails_is_exit_1_and_one_line_that_says_what_to_do() {
         (&["join", "ws://127.0.0.1/"], "ws://HOST:PORT/ROOM"),
         (&["--video", "no-such-file.h264"], "no-such-file.h264"),
         (&["--audio", "no-such-file.wav"], "no-such-file.wav"),
+        // Before the call, not after it.
+        (&["--json", "--trace", "no-such-directory/late.csv"], "no-such-directory/late.csv"),
     ] {
         let output = finish(call(args).spawn().expect("it starts"));
         let text = String::from_utf8_lossy(&output.stderr);

@@ -15,6 +15,10 @@ use paceline_signaling::{RoomsConfig, Server, ServerConfig};
 /// How long any one process may take.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
+/// The programs.
+const CALL: &str = env!("CARGO_BIN_EXE_call");
+const SHARE: &str = env!("CARGO_BIN_EXE_screen-share");
+
 /// What `docs/ERRORS.md` promises for each.
 const PROMISES: &str = include_str!("../../docs/ERRORS.md");
 
@@ -28,7 +32,12 @@ struct Call {
 
 impl Call {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_call"))
+        Self::of(CALL, args)
+    }
+
+    /// The same of another program.
+    fn of(program: &str, args: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -88,8 +97,19 @@ impl Drop for Call {
 /// anything, and which is in the table.
 #[track_caller]
 fn fails(args: &[&str], code: i32, promise: &str) {
+    ends_with(Call::start(args), code, promise);
+}
+
+/// The same of a share.
+#[track_caller]
+fn share_fails(args: &[&str], code: i32, promise: &str) {
+    ends_with(Call::of(SHARE, args), code, promise);
+}
+
+#[track_caller]
+fn ends_with(program: Call, code: i32, promise: &str) {
     is_promised(promise);
-    let (status, said) = Call::start(args).end();
+    let (status, said) = program.end();
     assert_eq!(status, Some(code), "{said}");
     assert!(said.lines().any(|line| matches(line, promise)), "{promise}\n{said}");
 }
@@ -165,6 +185,35 @@ fn a_wrong_command_line_is_said_and_is_exit_2() {
         "call: --video …: it is screen, screen:ID, window:ID, camera, camera:ID, FILE.y4m, FILE.h264 \
          or test",
     );
+}
+
+#[test]
+fn a_share_that_cannot_be_is_said() {
+    let missing = "screen-share: --to is missing: say where to, as --to room:ws://HOST:PORT/ROOM";
+    share_fails(&[], 2, missing);
+    share_fails(
+        &["--to", "somewhere"],
+        2,
+        "screen-share: --to …: it is mediasoup:wss://…, broadcaster:https://…, \
+         room:ws://HOST:PORT/ROOM or external",
+    );
+    let source = "screen-share: --source …: it is screen, screen:ID, window:ID, camera, camera:ID, \
+                  FILE.y4m, FILE.h264 or test";
+    share_fails(&["--source", "a.mp4"], 2, source);
+    share_fails(
+        &["--to", "external"],
+        1,
+        "screen-share: a share cannot begin as an external one: name another target before it",
+    );
+    let missing = "screen-share: … cannot be read (…): check the path and who may read it";
+    share_fails(&["--to", "room:ws://127.0.0.1:9/a", "--source", "/nowhere/a.y4m"], 1, missing);
+}
+
+#[test]
+fn a_share_without_a_target_that_works_says_what_to_do() {
+    let promise = "screen-share: … does not work (…) and no other target is left: check the URL and \
+                   whether the server runs, or name another with --fallback";
+    share_fails(&["--to", "room:ws://127.0.0.1:9/a/b", "--source", "test"], 1, promise);
 }
 
 #[test]

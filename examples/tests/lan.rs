@@ -1,66 +1,13 @@
 //! A call between machines of one network: two network namespaces with a cable between
 //! them stand for two machines.
+#![cfg(target_os = "linux")]
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 mod programs;
 
-use programs::{CALL, Program, json, signal, start};
-
-/// Two machines and a cable; gone when it is dropped.
-struct Machines {
-    names: [String; 2],
-}
-
-impl Machines {
-    /// Why not, where this user or this system cannot.
-    fn new() -> Result<Self, String> {
-        let id = std::process::id();
-        let this = Self { names: [format!("paceline-a-{id}"), format!("paceline-b-{id}")] };
-        let [a, b] = &this.names;
-        let may_fail = [
-            format!("netns add {a}"),
-            format!("netns add {b}"),
-            format!("-n {a} link add cable type veth peer name cable netns {b}"),
-        ];
-        for line in may_fail {
-            ip(&line)?;
-        }
-        for (name, address) in [(a, "10.77.0.1/24"), (b, "10.77.0.2/24")] {
-            for line in [
-                format!("-n {name} address add {address} dev cable"),
-                format!("-n {name} link set cable up"),
-                // Who hosts reaches his own server by way of it.
-                format!("-n {name} link set lo up"),
-            ] {
-                ip(&line).expect("who can make a namespace can work in it");
-            }
-        }
-        Ok(this)
-    }
-
-    fn run(&self, machine: usize, args: &[&str]) -> Program {
-        let name = self.names[machine].as_str();
-        start(&[&["ip", "netns", "exec", name, CALL], args].concat())
-    }
-}
-
-fn ip(line: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(line.split(' ')).output();
-    let output = output.map_err(|error| format!("there is no `ip`: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("ip {line}: {}", String::from_utf8_lossy(&output.stderr).trim()))
-}
-
-impl Drop for Machines {
-    fn drop(&mut self) {
-        for name in &self.names {
-            let _ = Command::new("ip").args(["netns", "delete", name]).output();
-        }
-    }
-}
+use programs::machines::machines_or_skip;
+use programs::{CALL, json, signal, start};
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -68,15 +15,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn two_machines_meet_whatever_address_the_host_listens_on() {
-    let machines = match Machines::new() {
-        Ok(machines) => machines,
-        Err(why) => {
-            let required = std::env::var("PACELINE_INTEROP").is_ok_and(|v| v == "required");
-            assert!(!required, "{why}");
-            println!("skipped: {why}");
-            return;
-        }
-    };
+    let Some(machines) = machines_or_skip() else { return };
     for listen in ["0.0.0.0:0", "10.77.0.1:0"] {
         let mut host = machines.run(0, &["host", "--listen", listen, "--duration", "50", "--json"]);
         let invitation = host.wait_for("others join with: call join ");

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a peer sends | [`Recording::of`] what it sent, and [`check`] it |
 //! | a peer receives | [`Stream::of`] a clip, [`Stream::send`] to a [`Receiver`] |
+//! | a mediasoup is between | [`Server::start`], [`Server::consume`] in a browser; [`Live`] goes on sending a clip |
 //!
 //! Nobody sleeps. A peer that sends is over when its output is closed; one that receives
 //! is ready when the kernel lists its socket, and has read everything when that socket's
@@ -17,6 +18,8 @@
 mod check;
 mod clip;
 mod container;
+mod live;
+mod mediasoup;
 mod peer;
 mod recording;
 mod socket;
@@ -26,6 +29,8 @@ mod temp;
 pub use self::check::check;
 pub use self::clip::{Clip, hashes, hashes_in};
 pub use self::container::{nal_units, opus_packets, write_frames};
+pub use self::live::Live;
+pub use self::mediasoup::{Browser, Server, has_browser, has_mediasoup};
 pub use self::peer::{Peer, has_ffmpeg, has_gstreamer};
 pub use self::recording::{Recording, Replay};
 pub use self::socket::{Receiver, port, send, socket};

@@ -41,7 +41,7 @@ pub fn has_gstreamer(elements: &[&str]) -> bool {
     found("GStreamer", installed, elements.iter().copied().filter(missing).collect())
 }
 
-fn found(program: &str, installed: bool, missing: Vec<&str>) -> bool {
+pub(crate) fn found(program: &str, installed: bool, missing: Vec<&str>) -> bool {
     let reason = match (cfg!(target_os = "linux"), installed) {
         (false, _) => "readiness of peers is told by /proc/net/udp, of Linux".to_owned(),
         (_, false) => format!("{program} is not installed (make interop-deps)"),
@@ -55,7 +55,7 @@ fn found(program: &str, installed: bool, missing: Vec<&str>) -> bool {
 }
 
 /// What a program that ends by itself writes; none if it is not there, or fails.
-fn output(command: &mut Command) -> Option<String> {
+pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod machines;
+pub(crate) mod temp;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -8,6 +8,8 @@
 mod decoders;
 mod migration;
 mod packets;
+mod path;
+mod publish;
 mod queues;
 mod rtp;
 mod timing;
@@ -17,6 +19,8 @@ pub use self::decoders::{
 };
 pub use self::migration::migration;
 pub use self::packets::{bodies, header};
+pub use self::path::{estimator, rtp_link, rtp_path};
+pub use self::publish::{broadcaster, protoo, publish, sdp};
 pub use self::queues::{interleaver, reassembly};
 pub use self::rtp::{rtcp, rtp_frames, rtp_h264, rtp_header, rtp_opus, rtp_send, rtp_vp8, rtp_vp9};
 pub use self::timing::{drift, jitter_buffer, sync};
@@ -25,26 +29,33 @@ pub use self::timing::{drift, jitter_buffer, sync};
 pub type Body = fn(&[u8]);
 
 /// Every target: the name of its folder and program, and its body.
-pub const TARGETS: [(&str, Body); 21] = [
+pub const TARGETS: [(&str, Body); 28] = [
     ("bodies", bodies),
+    ("broadcaster", broadcaster),
     ("decode_h264", decode_h264),
     ("decode_opus", decode_opus),
     ("decode_pixels", decode_pixels),
     ("decode_vp8", decode_vp8),
     ("decode_vp9", decode_vp9),
     ("drift", drift),
+    ("estimator", estimator),
     ("header", header),
     ("interleaver", interleaver),
     ("jitter_buffer", jitter_buffer),
     ("migration", migration),
+    ("protoo", protoo),
+    ("publish", publish),
     ("reassembly", reassembly),
     ("rtcp", rtcp),
     ("rtp_frames", rtp_frames),
     ("rtp_h264", rtp_h264),
     ("rtp_header", rtp_header),
+    ("rtp_link", rtp_link),
     ("rtp_opus", rtp_opus),
+    ("rtp_path", rtp_path),
     ("rtp_send", rtp_send),
     ("rtp_vp8", rtp_vp8),
     ("rtp_vp9", rtp_vp9),
+    ("sdp", sdp),
     ("sync", sync),
 ];

@@ -7,6 +7,7 @@ fn every_stream_begins_with_a_key_frame_and_has_others() {
     for stream in STREAMS {
         let frames = stream.frames();
         assert!(frames.len() > 5 && frames[0].0, "{}", stream.name);
-        assert_eq!(Stream::file(&frames).len(), frames.iter().map(|(_, f)| f.len() + 3).sum());
+        let len: usize = frames.iter().map(|(_, frame)| frame.len() + 3).sum();
+        assert_eq!(Stream::file(&frames).len(), len);
     }
 }

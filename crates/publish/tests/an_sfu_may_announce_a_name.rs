@@ -105,7 +105,7 @@ async fn what_is_announced_as_a_name_is_looked_up_and_sent_checks() {
 /// Where UDP does not get through, all else has been well, and who is to mend it has to know
 /// which way.
 #[tokio::test]
-async fn where_nothing_comes_back_by_udp_the_error_says_from_where() {
+async fn where_no_connection_comes_about_by_udp_the_error_says_with_whom() {
     let media = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     // A busy machine may not come as far in the first of these times.
     for seconds in [2, 6, 18] {

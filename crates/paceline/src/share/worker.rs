@@ -97,7 +97,7 @@ impl<D: Dial> Worker<D> {
 
     /// Until it is told to end, has nothing to share, or nobody to share it with.
     pub(super) async fn run(self) -> ShareStats {
-        // Who is dropped after all of it: whoever hears of the end may start another at once.
+        // Dropped after the worker: whoever hears of the end may start another at once.
         let _ending = Ending(self.events.clone());
         self.work().await
     }
